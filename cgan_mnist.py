@@ -1,0 +1,514 @@
+"""Train a conditional GAN of dense layers to draw the digit it is asked for (MNIST, 28x28, grey).
+
+    python cgan_mnist.py                              MNIST through keras.datasets, 50 epochs
+    python cgan_mnist.py --data samples/digits.npz    the small data set of this project
+    python generate.py runs/cgan_mnist/generator_model_050.h5 --labels 0-9
+
+Both networks are told the label: an embedding of it is multiplied with G's noise and with D's
+image. So G learns to draw each digit on request.
+
+Tutorial: "C-GAN with Keras".
+Paper: Mirza and Osindero 2014, Conditional Generative Adversarial Nets, arXiv:1411.1784.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import platform
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import matplotlib
+import numpy as np
+
+os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+stderr = os.dup(2)  # TensorFlow logs its start-up to descriptor 2, whatever the level asked for
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+try:
+    import keras
+    import tensorflow as tf
+    from keras import layers
+finally:
+    os.dup2(stderr, 2)
+matplotlib.use("Agg")  # pictures go to files: no display is needed
+import matplotlib.pyplot as plt
+
+logging.getLogger("absl").setLevel(logging.ERROR)  # Keras calls .h5 a legacy format at every save
+
+IMAGE_SHAPE = (28, 28, 1)
+N_CLASSES = 10
+PIXEL_RANGE = (-1.0, 1.0)  # of the images that G draws and D sees
+LOSSES = ("d", "acc", "g")  # the columns of losses.csv
+LINE = "d={:.3f}, acc={:.0%}, g={:.3f}"  # the line per batch
+MAX_BATCHES = 1000  # trained by one call of the compiled step
+XLA_ON_CPU = True  # dense layers gain from it there too
+
+
+def define_discriminator(in_shape=IMAGE_SHAPE, n_classes=N_CLASSES):
+    """Build D: image (n, 28, 28, 1) in [-1, 1] and label (n, 1) -> probability (n, 1) of real."""
+    image = keras.Input(in_shape, name="image")
+    label = keras.Input((1,), dtype="int32", name="label")
+    n_pixels = in_shape[0] * in_shape[1] * in_shape[2]
+    mask = layers.Flatten()(layers.Embedding(n_classes, n_pixels)(label))  # 784
+    x = layers.Multiply()([layers.Flatten()(image), mask])  # 784
+    x = layers.Dense(512)(x)
+    x = layers.LeakyReLU(negative_slope=0.2)(x)
+    x = layers.Dense(256)(x)
+    x = layers.LeakyReLU(negative_slope=0.2)(x)
+    real = layers.Dense(1, activation="sigmoid")(x)
+    model = keras.Model([image, label], real, name="discriminator")
+    optimizer = keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5)
+    model.compile(loss="binary_crossentropy", optimizer=optimizer, metrics=["accuracy"])
+    return model
+
+
+def define_generator(latent_dim=100, n_classes=N_CLASSES):
+    """Build G: latent point (n, latent_dim) and label (n, 1) -> image (n, 28, 28, 1) in [-1, 1]."""
+    noise = keras.Input((latent_dim,), name="noise")
+    label = keras.Input((1,), dtype="int32", name="label")
+    x = layers.Multiply()([noise, layers.Flatten()(layers.Embedding(n_classes, latent_dim)(label))])
+    for units in (256, 512, 1024):
+        x = layers.Dense(units)(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+        x = layers.BatchNormalization(momentum=0.8)(x)
+    x = layers.Dense(28 * 28, activation="tanh")(x)
+    image = layers.Reshape(IMAGE_SHAPE)(x)  # 28x28x1
+    return keras.Model([noise, label], image, name="generator")
+
+
+def define_gan(g_model, d_model):
+    """Build the composite: latent point, label -> G -> D -> probability. It updates G only."""
+    d_model.trainable = False
+    noise, label = g_model.inputs
+    model = keras.Model([noise, label], d_model([g_model.output, label]), name="gan")
+    optimizer = keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5)
+    model.compile(loss="binary_crossentropy", optimizer=optimizer)
+    return model
+
+
+def load_real_samples(path=None):
+    """Load the training images and labels: MNIST, or the .npz file or folder at `path`.
+
+    Returns:
+        images uint8 (n, 28, 28, 1), values 0 to 255, and labels int32 (n,), 0 to 9.
+    """
+    return read_data(path, labelled=True)
+
+
+# In the next three functions `seed` is a pair of whole numbers: one pair always draws one result.
+
+
+def generate_real_samples(dataset, n_samples, seed):
+    """Draw real images float32 (n, 28, 28, 1) in [-1, 1] with labels (n, 1); target 1."""
+    images, labels = dataset
+    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(images), tf.int32)
+    X = tf.cast(tf.gather(images, ix), tf.float32) / 127.5 - 1.0
+    return [X, tf.gather(labels, ix)[:, None]], tf.ones((n_samples, 1))
+
+
+def generate_latent_points(latent_dim, n_samples, seed):
+    """Draw latent points float32 (n, latent_dim), standard normal, and labels int32 (n, 1)."""
+    noise_seed, label_seed = tf.unstack(tf.random.split(seed, 2))
+    noise = tf.random.stateless_normal([n_samples, latent_dim], noise_seed)
+    labels = tf.random.stateless_uniform([n_samples, 1], label_seed, 0, N_CLASSES, tf.int32)
+    return [noise, labels]
+
+
+def generate_fake_samples(g_model, noise, labels):
+    """Draw images from G: float32 (n, 28, 28, 1) in [-1, 1] with labels (n, 1); target 0."""
+    X = g_model([noise, labels], training=False)
+    return [X, labels], tf.zeros((len(noise), 1))
+
+
+# Copied from mnist_gan.py
+def save_plot(examples, path, n_columns=10):
+    """Draw images (n, height, width, channels) in PIXEL_RANGE as a grid, grey ones inverted."""
+    low, high = PIXEL_RANGE
+    margin = ((0, 0), (1, 1), (1, 1), (0, 0))
+    cells = np.pad(np.clip((examples - low) / (high - low), 0, 1), margin)
+    rows = [np.hstack(cells[k : k + n_columns]) for k in range(0, len(cells), n_columns)]
+    grid = np.vstack(rows).repeat(2, 0).repeat(2, 1)  # two pixels a pixel, to be looked at
+    grid = grid[..., 0] if grid.shape[-1] == 1 else grid
+    with written_beside(path) as part:
+        plt.imsave(part, grid, cmap="gray_r", vmin=0, vmax=1)
+
+
+def summarize_performance(epoch, g_model, d_model, dataset, settings, n_rows=10):
+    """Report D's accuracy, and save the grid, the generator and the loss curves of an epoch.
+
+    The grid has a column per class and a row per latent point; these points are the same at every
+    epoch, so that progress shows from grid to grid.
+    """
+    seed = (settings.seed, -1)
+    X_real, y_real = generate_real_samples(dataset, n_rows * N_CLASSES, seed)
+    _, acc_real = d_model.evaluate(X_real, y_real, verbose=0)
+    noise, _ = generate_latent_points(settings.latent_dim, n_rows, seed)
+    labels = tf.tile(tf.range(N_CLASSES)[:, None], [n_rows, 1])
+    X_fake, y_fake = generate_fake_samples(g_model, tf.repeat(noise, N_CLASSES, 0), labels)
+    _, acc_fake = d_model.evaluate(X_fake, y_fake, verbose=0)
+    print(f">Accuracy real: {acc_real:.0%}, fake: {acc_fake:.0%}")
+    save_plot(X_fake[0].numpy(), settings.out / f"generated_plot_e{epoch:03d}.png", N_CLASSES)
+    latent = [{"name": "noise", "size": settings.latent_dim, "distribution": "normal"}]
+    save_generator(g_model, epoch, settings, kind="conditional", latent=latent, classes=N_CLASSES)
+    plot_losses(settings.out)
+
+
+def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile):
+    """Compile the tutorial's batch; `dataset` is the images and labels, as tensors on the device.
+
+    Returns:
+        train_step(step, n): train n batches, the first being number `step` of the run, and return
+        their losses, float32 (n, 3). The random numbers of a batch depend only on the seed and
+        the batch's number, so it does not matter how many batches one call trains.
+    """
+    n_batch, latent_dim = settings.batch_size, settings.latent_dim
+    bce, accuracy = keras.losses.BinaryCrossentropy(), keras.metrics.binary_accuracy
+    # define_gan froze D, and a step traced now would never move it. Thaw D, and let each update
+    # name the weights that it moves.
+    d_model.trainable = True
+    d_weights, g_weights = d_model.trainable_variables, g_model.trainable_variables
+    d_model.optimizer.build(d_weights)
+    gan_model.optimizer.build(g_weights)
+
+    def train_batch(step):
+        seeds = tf.random.split(tf.stack([settings.seed, step]), 2)
+
+        # ---- Update D on real images: maximise log D(x|y) ----
+        X_real, y_real = generate_real_samples(dataset, n_batch, seeds[0])
+        with tf.GradientTape() as tape:
+            p_real = d_model(X_real, training=True)
+            d_loss1 = bce(y_real, p_real)
+        d_model.optimizer.apply(tape.gradient(d_loss1, d_weights), d_weights)
+
+        # ---- Update D on images generated with the same labels: maximise log(1 - D(G(z|y)|y)) ----
+        noise, new_labels = generate_latent_points(latent_dim, n_batch, seeds[1])
+        X_fake, y_fake = generate_fake_samples(g_model, noise, X_real[1])
+        with tf.GradientTape() as tape:
+            p_fake = d_model(X_fake, training=True)
+            d_loss2 = bce(y_fake, p_fake)
+        d_model.optimizer.apply(tape.gradient(d_loss2, d_weights), d_weights)
+
+        # ---- Update G through the composite, same noise, new labels: maximise log D(G(z|y)|y) ----
+        y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
+        with tf.GradientTape() as tape:
+            g_loss = bce(y_gan, gan_model([noise, new_labels], training=True))
+        gan_model.optimizer.apply(tape.gradient(g_loss, g_weights), g_weights)
+
+        d_loss = (d_loss1 + d_loss2) / 2
+        d_acc = tf.reduce_mean([accuracy(y_real, p_real), accuracy(y_fake, p_fake)])
+        return tf.stack([d_loss, d_acc, g_loss])
+
+    return compile_batches(train_batch, jit_compile)
+
+
+# Copied from mnist_gan.py
+def train(g_model, d_model, gan_model, dataset, settings):
+    """Train up to epoch settings.epochs, from the run's last checkpoint where there is one."""
+    n_epochs, out = settings.epochs, settings.out
+    bat_per_epo = max(1, settings.n_images // settings.batch_size)
+    bat_per_epo = min(bat_per_epo, settings.steps_per_epoch or bat_per_epo)
+    jit_compile = XLA_ON_CPU or bool(tf.config.list_physical_devices("GPU"))
+    dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
+    train_step = make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
+    step, checkpoints = open_checkpoints(out, d_model, gan_model)
+    losses_file = open_losses(out / "losses.csv", int(step))
+    stop = catch_signals()
+    n, saved = 1, time.monotonic()  # batches a call; time of the last checkpoint
+    for i in range(int(step) // bat_per_epo, n_epochs):
+        bar = keras.utils.Progbar(bat_per_epo, stateful_metrics=[*LOSSES, "batches/s"])
+        while not stop and (j := int(step) - i * bat_per_epo) < bat_per_epo:
+            n, start = min(n, bat_per_epo - j), time.perf_counter()
+            losses = train_step(int(step), n).numpy()  # waits for the device
+            rate = n / (time.perf_counter() - start)
+            step.assign_add(n)
+            for k, row in enumerate(losses, j + 1):
+                print(i + 1, k, *(f"{x:.6g}" for x in row), sep=",", file=losses_file)
+                if settings.print_batches:
+                    print(f">{i + 1}, {k}/{bat_per_epo}, {LINE.format(*row)}")
+            if not settings.print_batches:
+                bar.update(j + n, [*zip(LOSSES, losses[-1], strict=True), ("batches/s", rate)])
+            n = max(1, min(MAX_BATCHES, int(rate)))  # about a second a call
+        finished = int(step) == (i + 1) * bat_per_epo
+        due = (i + 1) % settings.snapshot_every == 0 or i + 1 == n_epochs
+        losses_file.flush()
+        if finished and due:
+            summarize_performance(i + 1, g_model, d_model, dataset, settings)
+        if due or stop or time.monotonic() - saved > 60:
+            checkpoints.save(int(step))
+            saved = time.monotonic()
+        if stop:
+            print(f"\nStopped in epoch {i + 1}. Go on with --resume --out {out}")
+            raise SystemExit(130)
+
+
+# ---- plumbing: the compiled loop, files, data, the command line ----------------------------
+
+DATASET = keras.datasets.mnist
+CACHED = "mnist.npz"  # where Keras keeps it, in ~/.keras/datasets, and what it must be
+SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+
+
+# Copied from mnist_gan.py
+def compile_batches(train_batch, jit_compile):
+    """Compile a loop over train_batch(step), to train several batches in one call."""
+
+    @tf.function(jit_compile=jit_compile)
+    def train_batches(step, n):
+        losses = tf.zeros((MAX_BATCHES, len(LOSSES)))  # XLA needs a fixed size
+        for i in tf.range(n):
+            losses = tf.tensor_scatter_nd_update(losses, [[i]], [train_batch(step + i)])
+        return losses
+
+    return lambda step, n: train_batches(tf.constant(step), tf.constant(n))[:n]
+
+
+# Copied from mnist_gan.py
+@contextlib.contextmanager
+def written_beside(path):
+    """Yield a path to write to, then flush that file and rename it to `path`.
+
+    A run that is killed meanwhile leaves the previous file whole.
+    """
+    part = path.with_name("part_" + path.name)
+    yield part
+    with open(part, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+# Copied from mnist_gan.py
+def save_generator(g_model, epoch, settings, **about):
+    """Save G as an .h5 that describes itself in an attribute `gan`, a JSON text."""
+    versions = {m.__name__: m.__version__ for m in (keras, np, tf)}
+    about |= {
+        "script": Path(__file__).name,
+        "pixel_range": PIXEL_RANGE,
+        "epoch": epoch,
+        "seed": settings.seed,
+        "settings": vars(settings),
+        "versions": {"python": platform.python_version(), **versions},
+    }
+    with written_beside(settings.out / f"generator_model_{epoch:03d}.h5") as part:
+        g_model.save(part)
+        with h5py.File(part, "a") as file:
+            file.attrs["gan"] = json.dumps(about, default=str)
+
+
+# Copied from mnist_gan.py
+def plot_losses(out):
+    """Draw the columns of losses.csv over the epochs, as losses.png."""
+    rows = np.genfromtxt(out / "losses.csv", delimiter=",", names=True, ndmin=1)
+    epochs = rows["epoch"] - 1 + rows["batch"] / rows["batch"].max()
+    figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
+    for name in LOSSES:
+        axes.plot(epochs, rows[name], linewidth=0.5, label=name)
+    axes.set(xlabel="epoch", ylabel="loss per batch")
+    axes.legend()
+    with written_beside(out / "losses.png") as part:
+        figure.savefig(part)
+    plt.close(figure)
+
+
+# Copied from mnist_gan.py
+def open_losses(path, done):
+    """Open losses.csv for appending, cut to the `done` batches that the checkpoint knows of."""
+    rows = path.read_text().splitlines()[1 : done + 1] if path.exists() else []
+    with written_beside(path) as part:
+        part.write_text("\n".join([",".join(("epoch", "batch", *LOSSES)), *rows]) + "\n")
+    return open(path, "a")
+
+
+# Copied from mnist_gan.py
+def open_checkpoints(out, d_model, gan_model):
+    """Restore the last checkpoint: weights, optimizers, Dropout's random state, batches done.
+
+    Returns:
+        step, a variable with the number of batches done, and the manager that saves it all.
+    """
+    step = tf.Variable(0)
+    parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
+    state = [v.value for part in parts for v in part.variables]
+    checkpoint = tf.train.Checkpoint(step=step, state=state)
+    checkpoints = tf.train.CheckpointManager(checkpoint, out / "checkpoint", max_to_keep=1)
+    try:
+        checkpoint.restore(checkpoints.latest_checkpoint)
+    except Exception as error:
+        fail(f"the checkpoint in {out} is damaged ({error}): start again with another --out")
+    return step, checkpoints
+
+
+# Copied from mnist_gan.py
+def catch_signals():
+    """Return a list that stays empty until Ctrl-C or a polite kill; the second one kills."""
+    stop = []
+
+    def ask(number, _):
+        stop.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGTERM, ask)
+    return stop
+
+
+# Copied from mnist_gan.py
+def read_data(path, labelled):
+    """Read the training images, and the labels where a GAN uses them.
+
+    Args:
+        path: an .npz file with x_train (n, height, width[, channels]) uint8 and y_train (n,); or
+            a folder of pictures, which are centre-cropped and resized, its sub-folders, sorted,
+            being the classes; or None for keras.datasets.
+
+    Returns:
+        images uint8 (n, *IMAGE_SHAPE), and labels int32 (n,) from 0 to 9, or None.
+    """
+    if path is None:
+        images, labels = download()
+    elif Path(path).is_dir():
+        images, labels = read_folder(Path(path), labelled)
+    else:
+        try:
+            with np.load(path) as file:
+                images, labels = file["x_train"], file["y_train"] if labelled else None
+        except Exception as error:
+            names = "x_train and y_train" if labelled else "x_train"
+            fail(f"--data {path}: not a folder, nor an .npz file with {names} ({error})")
+    if images.dtype != np.uint8 or images.shape[1:] not in (IMAGE_SHAPE, IMAGE_SHAPE[:2]):
+        expected = f"uint8 (n, {', '.join(map(str, IMAGE_SHAPE))})"
+        fail(f"--data {path}: x_train must be {expected}, not {images.dtype} {images.shape}")
+    if not len(images):
+        fail(f"--data {path}: x_train is empty")
+    if labelled:
+        labels = np.reshape(labels, -1)
+        if len(labels) != len(images) or not np.isin(labels, range(10)).all():
+            fail(f"--data {path}: the labels must be {len(images)} whole numbers from 0 to 9")
+        labels = labels.astype("int32")
+    return images.reshape(-1, *IMAGE_SHAPE), labels
+
+
+# Copied from mnist_gan.py
+def read_folder(path, labelled):
+    """Read the pictures in and under a folder; see `read_data`."""
+    files = [f for f in sorted(path.rglob("*")) if f.suffix.lower() in (".png", ".jpg", ".jpeg")]
+    if not files:
+        fail(f"--data {path}: no .png or .jpg files in this folder")
+    if labelled and path in (f.parent for f in files):
+        fail(f"--data {path}: this GAN needs labels: put the pictures into class sub-folders")
+    images = np.empty((len(files), *IMAGE_SHAPE), "uint8")
+    color_mode = "grayscale" if IMAGE_SHAPE[-1] == 1 else "rgb"
+    for i, file in enumerate(files):
+        try:
+            picture = keras.utils.load_img(
+                file, color_mode, IMAGE_SHAPE[:2], "lanczos", keep_aspect_ratio=True
+            )
+        except Exception:
+            fail(f"--data {path}: {file} is not a readable picture: mend or remove it")
+        images[i] = np.reshape(picture, IMAGE_SHAPE)
+    return images, np.unique([f.relative_to(path).parts[0] for f in files], return_inverse=True)[1]
+
+
+# Copied from mnist_gan.py
+def download():
+    """Fetch the training data through keras.datasets: images (n, ...) uint8, labels (n, ...)."""
+    cached = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "datasets", CACHED)
+    # Keras deletes a file that is not what it expects before it tries to download another
+    if cached.exists() and hashlib.sha256(cached.read_bytes()).hexdigest() != SHA256:
+        fail(f"{cached} is damaged, or not the file Keras expects: move it, or give it as --data")
+    socket.setdefaulttimeout(30)  # seconds; Keras waits for ever
+    try:
+        (images, labels), _ = DATASET.load_data()
+    except Exception:
+        fail(
+            f"the data set cannot be downloaded and {cached} does not exist: put it there, or give"
+            " your own with --data (--data samples/digits.npz works offline)"
+        )
+    return images, labels
+
+
+# Copied from mnist_gan.py
+def fail(message):
+    """End the program with one line that says what to do, and exit status 2."""
+    print(f"{Path(__file__).name}: error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+# Copied from mnist_gan.py
+def whole_number(text):
+    """Parse a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+# Copied from mnist_gan.py
+def parse_arguments(argv, n_epochs, n_batch, latent_dim):
+    """Read the command line; --resume takes what it leaves out from the stopped run."""
+    name = Path(__file__).stem
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.error = fail
+    add = parser.add_argument
+    add("--epochs", type=whole_number, default=n_epochs, help="default: %(default)s")
+    add("--batch-size", type=whole_number, default=n_batch, help="default: %(default)s")
+    add("--latent-dim", type=whole_number, default=latent_dim, help="default: %(default)s")
+    add("--data", metavar="PATH", help=".npz file or folder of images; default: keras.datasets")
+    add("--out", metavar="DIR", type=Path, default=Path("runs", name), help="default: %(default)s")
+    add("--seed", type=int, default=1, help="of all random numbers; default: %(default)s")
+    add("--resume", action="store_true", help="go on with the run in --out")
+    add("--snapshot-every", type=whole_number, default=10, help="epochs; default: %(default)s")
+    add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
+    add("--print-batches", action="store_true", help="a line per batch, no progress bar")
+    settings = parser.parse_args(argv)
+    path = settings.out / "settings.json"
+    if settings.resume:
+        if not path.exists():
+            fail(f"{settings.out} holds no run: leave out --resume to start one")
+        stopped = json.loads(path.read_text())
+        parser.set_defaults(**stopped)
+        settings = parser.parse_args(argv)
+        for key in ("batch_size", "latent_dim", "seed", "steps_per_epoch"):
+            if getattr(settings, key) != stopped[key]:
+                flag = "--" + key.replace("_", "-")
+                fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
+    elif path.exists():
+        fail(f"{settings.out} holds a run: add --resume to go on, or choose another --out")
+    if settings.batch_size < 2 or not 0 <= settings.seed < 2**31:
+        fail("--batch-size must be at least 2, and --seed from 0 to 2147483647")
+    return settings
+
+
+# Copied from mnist_gan.py
+def start_run(settings, n_images):
+    """Make the folder of the run and write the settings into it."""
+    settings.n_images = getattr(settings, "n_images", n_images)
+    if settings.n_images != n_images:
+        fail(f"--data holds {n_images} images, but the run began with {settings.n_images}")
+    try:
+        settings.out.mkdir(parents=True, exist_ok=True)
+        with written_beside(settings.out / "settings.json") as part:
+            part.write_text(json.dumps(vars(settings) | {"resume": False}, default=str, indent=1))
+    except OSError as error:
+        fail(f"cannot write to --out {settings.out}: {error}")
+    settings.print_batches |= not sys.stdout.isatty()
+
+
+def main(argv=None):
+    settings = parse_arguments(argv, n_epochs=50, n_batch=128, latent_dim=100)
+    dataset = load_real_samples(settings.data)
+    start_run(settings, len(dataset[0]))
+    keras.utils.set_random_seed(settings.seed)
+    d_model = define_discriminator()
+    g_model = define_generator(settings.latent_dim)
+    gan_model = define_gan(g_model, d_model)
+    train(g_model, d_model, gan_model, dataset, settings)
+
+
+if __name__ == "__main__":
+    main()
