@@ -48,6 +48,7 @@ N_CLASSES = 10
 PIXEL_RANGE = (-1.0, 1.0)  # of the images that G draws and D sees
 LOSSES = ("dr_valid", "dr_class", "df_valid", "df_class", "g_valid", "g_class")  # of losses.csv
 LINE = "dr[{:.3f},{:.3f}], df[{:.3f},{:.3f}], g[{:.3f},{:.3f}]"  # the tutorial's line per batch
+LOSS_OF_OUTPUT = {"valid": "binary_crossentropy", "class": "sparse_categorical_crossentropy"}
 MAX_BATCHES = 1000  # trained by one call of the compiled step
 XLA_ON_CPU = False  # it makes these convolutions many times slower there; a GPU always uses it
 
@@ -68,12 +69,10 @@ def define_discriminator(in_shape=IMAGE_SHAPE, n_classes=N_CLASSES):
     x = layers.Flatten()(x)  # 12544
     out1 = layers.Dense(1, activation="sigmoid", kernel_initializer=init, name="valid")(x)
     out2 = layers.Dense(n_classes, activation="softmax", kernel_initializer=init, name="class")(x)
-    model = keras.Model(image, [out1, out2], name="discriminator")
-    model.compile(
-        loss=["binary_crossentropy", "sparse_categorical_crossentropy"],
-        optimizer=keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5),
-        metrics=["accuracy", "accuracy"],
-    )
+    model = keras.Model(image, {"valid": out1, "class": out2}, name="discriminator")
+    optimizer = keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5)
+    metrics = {"valid": ["accuracy"], "class": ["accuracy"]}
+    model.compile(loss=LOSS_OF_OUTPUT, optimizer=optimizer, metrics=metrics)
     return model
 
 
@@ -101,10 +100,8 @@ def define_gan(g_model, d_model):
     """Build the composite: latent point, label -> G -> D -> valid, class. It updates G only."""
     d_model.trainable = False
     model = keras.Model(g_model.inputs, d_model(g_model.output), name="gan")
-    model.compile(
-        loss=["binary_crossentropy", "sparse_categorical_crossentropy"],
-        optimizer=keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5),
-    )
+    optimizer = keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5)
+    model.compile(loss=LOSS_OF_OUTPUT, optimizer=optimizer)
     return model
 
 
@@ -167,12 +164,14 @@ def summarize_performance(epoch, g_model, d_model, dataset, settings, n_rows=10)
     """
     seed = (settings.seed, -1)
     (X_real, real_labels), y_real = generate_real_samples(dataset, n_rows * N_CLASSES, seed)
-    real = d_model.evaluate(X_real, [y_real, real_labels], verbose=0, return_dict=True)
+    targets = {"valid": y_real, "class": real_labels}
+    real = d_model.evaluate(X_real, targets, verbose=0, return_dict=True)
     noise, _ = generate_latent_points(settings.latent_dim, n_rows, seed)
     labels = tf.tile(tf.range(N_CLASSES)[:, None], [n_rows, 1])
     noise = tf.repeat(noise, N_CLASSES, 0)
     (X_fake, labels), y_fake = generate_fake_samples(g_model, noise, labels)
-    fake = d_model.evaluate(X_fake, [y_fake, labels], verbose=0, return_dict=True)
+    targets = {"valid": y_fake, "class": labels}
+    fake = d_model.evaluate(X_fake, targets, verbose=0, return_dict=True)
     for text, name in ((">Accuracy", "valid_accuracy"), (">Class accuracy", "class_accuracy")):
         print(f"{text} real: {real[name]:.0%}, fake: {fake[name]:.0%}")
     save_plot(X_fake.numpy(), settings.out / f"generated_plot_e{epoch:03d}.png", N_CLASSES)
@@ -207,8 +206,8 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
         # ---- Update D on real images: maximise log D(x) + log P(class = y | x) ----
         (X_real, labels_real), y_real = generate_real_samples(dataset, half_batch, seeds[0])
         with tf.GradientTape() as tape:
-            valid, classes = d_model(X_real, training=True)
-            dr = bce(y_real, valid), ce(labels_real, classes)
+            out = d_model(X_real, training=True)
+            dr = bce(y_real, out["valid"]), ce(labels_real, out["class"])
             d_loss = dr[0] + dr[1]
         d_model.optimizer.apply(tape.gradient(d_loss, d_weights), d_weights)
 
@@ -216,8 +215,8 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
         noise, labels_fake = generate_latent_points(latent_dim, half_batch, seeds[1])
         (X_fake, labels_fake), y_fake = generate_fake_samples(g_model, noise, labels_fake)
         with tf.GradientTape() as tape:
-            valid, classes = d_model(X_fake, training=True)
-            df = bce(y_fake, valid), ce(labels_fake, classes)
+            out = d_model(X_fake, training=True)
+            df = bce(y_fake, out["valid"]), ce(labels_fake, out["class"])
             d_loss = df[0] + df[1]
         d_model.optimizer.apply(tape.gradient(d_loss, d_weights), d_weights)
 
@@ -226,8 +225,8 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
         noise, labels_gan = generate_latent_points(latent_dim, n_batch, seeds[2])
         y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
         with tf.GradientTape() as tape:
-            valid, classes = gan_model([noise, labels_gan], training=True)
-            g = bce(y_gan, valid), ce(labels_gan, classes)
+            out = gan_model([noise, labels_gan], training=True)
+            g = bce(y_gan, out["valid"]), ce(labels_gan, out["class"])
             g_loss = g[0] + g[1]
         gan_model.optimizer.apply(tape.gradient(g_loss, g_weights), g_weights)
         for average, before in zip(d_averages, averages, strict=True):

@@ -50,6 +50,11 @@ N_CODES = 2  # continuous codes
 PIXEL_RANGE = (0.0, 1.0)  # of the images that G draws and D sees
 LOSSES = ("d_real", "d_fake", "g", "q_category", "q_codes")  # the columns of losses.csv
 LINE = "d[{:.3f},{:.3f}], g[{:.3f}], q[{:.3f},{:.3f}]"  # the tutorial's line per batch
+LOSS_OF_OUTPUT = {
+    "real": "binary_crossentropy",
+    "category": "categorical_crossentropy",
+    "codes": "mean_squared_error",
+}
 MAX_BATCHES = 1000  # trained by one call of the compiled step
 XLA_ON_CPU = False  # it makes these convolutions many times slower there; a GPU always uses it
 
@@ -108,12 +113,12 @@ def define_gan(g_model, d_model, q_model):
     It updates G and Q's own last layers, and nothing of D.
     """
     d_model.trainable = False
-    dq_model = keras.Model(d_model.inputs, [d_model.output, *q_model.outputs], name="d_and_q")
+    category, codes = q_model.outputs
+    outputs = {"real": d_model.outputs[0], "category": category, "codes": codes}
+    dq_model = keras.Model(d_model.inputs, outputs, name="d_and_q")
     model = keras.Model(g_model.inputs, dq_model(g_model.outputs[0]), name="gan")
-    model.compile(
-        loss=["binary_crossentropy", "categorical_crossentropy", "mean_squared_error"],
-        optimizer=keras.optimizers.Adam(learning_rate=0.001, beta_1=0.5),
-    )
+    optimizer = keras.optimizers.Adam(learning_rate=0.001, beta_1=0.5)
+    model.compile(loss=LOSS_OF_OUTPUT, optimizer=optimizer)
     return model
 
 
@@ -237,9 +242,9 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
         # ---- Update D and Q: maximise log D(x) + log(1 - D(G(z, c))) + log Q(c | G(z, c)) ----
         with tf.GradientTape() as tape:
             d_real = bce(y_real, d_model(X_real, training=True))
-            real, q_category, q_codes = dq_model(X_fake, training=True)
-            d_fake = bce(y_fake, real)
-            d_loss = d_real + d_fake + ce(category, q_category) + mse(codes, q_codes)
+            out = dq_model(X_fake, training=True)
+            d_fake = bce(y_fake, out["real"])
+            d_loss = d_real + d_fake + ce(category, out["category"]) + mse(codes, out["codes"])
         weights = d_weights + q_weights
         d_model.optimizer.apply(tape.gradient(d_loss, weights), weights)
 
@@ -249,8 +254,8 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
         y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
         with tf.GradientTape() as tape:
             z = tf.concat([noise, category, codes], 1)
-            real, q_category, q_codes = gan_model(z, training=True)
-            g = bce(y_gan, real), ce(category, q_category), mse(codes, q_codes)
+            out = gan_model(z, training=True)
+            g = bce(y_gan, out["real"]), ce(category, out["category"]), mse(codes, out["codes"])
             g_loss = g[0] + g[1] + g[2]
         weights = g_weights + q_weights
         gan_model.optimizer.apply(tape.gradient(g_loss, weights), weights)

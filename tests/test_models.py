@@ -19,7 +19,14 @@ def build(name):
     keras.utils.set_random_seed(SEED)
     d_model, *q_model = np.atleast_1d(script.define_discriminator())
     g_model = script.define_generator()
-    return script, g_model, d_model, script.define_gan(g_model, d_model, *q_model)
+    gan_model = script.define_gan(g_model, d_model, *q_model)
+    return script, g_model, d_model, gan_model
+
+
+def soften(*models):
+    """Raise Adam's epsilon, so that rounding in gradients that are 0 is not blown up to a move."""
+    for model in models:
+        model.optimizer.epsilon = 0.01
 
 
 def make_dataset(script):
@@ -34,13 +41,33 @@ def make_step(script, g_model, d_model, gan_model, dataset):
     settings = argparse.Namespace(
         batch_size=N_BATCH, latent_dim=LATENT_DIM.get(script.__name__, 100), seed=SEED
     )
-    return script.make_train_step(
-        g_model, d_model, gan_model, dataset, settings, script.XLA_ON_CPU
-    )
+    return script.make_train_step(g_model, d_model, gan_model, dataset, settings, script.XLA_ON_CPU)
 
 
 def values(weights):
     return [weight.numpy() for weight in weights]
+
+
+# ---- parameter counts: the tutorials' figures, or the sums of their layer tables ---------------
+
+COUNTS = {  # discriminator, generator, composite, of which trainable in the composite
+    "mnist_gan": (40_705, 1_164_289, 1_204_994, 1_164_289),
+    "cifar10_gan": (522_497, 1_466_115, 1_988_612, 1_466_115),
+    "cgan_mnist": (541_345, 1_494_520, 2_035_865, 1_490_936),
+    "acgan_mnist": (527_627, 3_757_176, 4_284_803, 3_756_792),
+    "infogan_mnist": (6_561_473, 6_667_201, 13_361_934, 6_785_485),  # 133,260 more are Q's own
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_parameter_counts(name):
+    _, g_model, d_model, gan_model = build(name)
+    trainable = sum(int(np.prod(weight.shape)) for weight in gan_model.trainable_weights)
+    counts = [model.count_params() for model in (d_model, g_model, gan_model)]
+    assert (*counts, trainable) == COUNTS[name]
+
+
+# ---- update isolation --------------------------------------------------------------------------
 
 
 def moved(before, weights):
@@ -48,21 +75,174 @@ def moved(before, weights):
     return [not np.array_equal(a, b) for a, b in zip(before, values(weights), strict=True)]
 
 
-# ---- parameter counts ------------------------------------------------------------------------
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_d_update_moves_all_of_d_and_g_update_all_of_g(name):
+    script, g_model, d_model, gan_model = build(name)
+    train_step = make_step(script, g_model, d_model, gan_model, make_dataset(script))
+    d_weights, g_weights = d_model.trainable_weights, g_model.trainable_weights
+    in_both = {id(weight) for weight in d_weights + g_weights}
+    d_model.trainable = True
+    q_weights = [w for w in gan_model.trainable_weights if id(w) not in in_both]
+    assert bool(q_weights) == (name == "infogan_mnist")
 
-# discriminator, generator; the first two scripts' are the tutorials' figures, the others follow
-# from their layer tables
-COUNTS = {
-    "mnist_gan": (40_705, 1_164_289),
-    "cifar10_gan": (522_497, 1_466_115),
-    "cgan_mnist": (541_345, 1_496_768 - 1_000 + 1_000),
-    "acgan_mnist": (0, 0),
-    "infogan_mnist": (0, 0),
-}
+    # with the learning rate of the other update at 0, what moves is this update's
+    for optimizer, own, other in (
+        (d_model.optimizer, d_weights + q_weights, g_weights),
+        (gan_model.optimizer, g_weights + q_weights, d_weights),
+    ):
+        both = (d_model.optimizer, gan_model.optimizer)
+        rates = [float(o.learning_rate) for o in both]
+        for o in both:
+            o.learning_rate = rates[both.index(o)] if o is optimizer else 0.0
+        own_before, other_before = values(own), values(other)
+        train_step(0, N_STEPS)
+        assert all(moved(own_before, own))
+        assert not any(moved(other_before, other))
+        for o, rate in zip(both, rates, strict=True):
+            o.learning_rate = rate
+
+
+# ---- the compiled step equals the tutorial's loop ------------------------------------------------
+
+
+def set_trainable(weights, trainable):
+    """Freeze or thaw weights one by one, so that BatchNormalization stays in training mode."""
+    for weight in weights:
+        weight.trainable = trainable
+
+
+class PlainLoop:
+    """The tutorials' batch, written with train_on_batch and predict."""
+
+    def __init__(self, script, g_model, d_model, gan_model, dataset):
+        self.g_model, self.d_model, self.gan_model = g_model, d_model, gan_model
+        d_model.trainable = True  # define_gan froze it
+        self.d_weights, self.g_weights = d_model.trainable_weights, g_model.trainable_weights
+        # compiled as the step is: the same seed draws other numbers in XLA
+        compiled = tf.function(jit_compile=script.XLA_ON_CPU)
+        self.real = compiled(lambda n, seed: script.generate_real_samples(dataset, n, seed))
+        latent_dim = LATENT_DIM.get(script.__name__, 100)
+        self.noise = compiled(lambda n, seed: script.generate_latent_points(latent_dim, n, seed))
+
+    def train_d(self, X, y, model=None):
+        set_trainable(self.d_weights, True)
+        set_trainable(self.g_weights, False)
+        return (model or self.d_model).train_on_batch(X, y, return_dict=True)
+
+    def train_g(self, X, y):
+        averages = values(self.d_model.non_trainable_weights)
+        set_trainable(self.g_weights, True)
+        set_trainable(self.d_weights, False)
+        losses = self.gan_model.train_on_batch(X, y, return_dict=True)
+        set_trainable(self.d_weights, True)
+        for weight, average in zip(self.d_model.non_trainable_weights, averages, strict=True):
+            weight.assign(average)
+        return losses
+
+    def seeds(self, step, n):
+        return tf.random.split(tf.stack([SEED, step]), n)
+
+    def predict(self, *inputs):
+        return self.g_model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
+
+
+ones, zeros = np.ones((N_BATCH, 1)), np.zeros((N_BATCH, 1))
+half = N_BATCH // 2
+
+
+class mnist_gan(PlainLoop):
+    def batch(self, step):
+        seeds = self.seeds(step, 3)
+        X_real, _ = self.real(half, seeds[0])
+        X_fake = self.predict(self.noise(half, seeds[1]))
+        d = self.train_d(np.vstack([X_real, X_fake]), np.vstack([ones[:half], zeros[:half]]))
+        g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
+        return d["loss"], g["loss"]
+
+
+class cifar10_gan(PlainLoop):
+    def batch(self, step):
+        seeds = self.seeds(step, 3)
+        X_real, _ = self.real(half, seeds[0])
+        d1 = self.train_d(X_real, ones[:half])
+        d2 = self.train_d(self.predict(self.noise(half, seeds[1])), zeros[:half])
+        g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
+        return d1["loss"], d2["loss"], g["loss"]
+
+
+class cgan_mnist(PlainLoop):
+    def batch(self, step):
+        seeds = self.seeds(step, 2)
+        (X_real, labels), _ = self.real(N_BATCH, seeds[0])
+        d1 = self.train_d([X_real, labels], ones)
+        noise, new_labels = self.noise(N_BATCH, seeds[1])
+        d2 = self.train_d([self.predict(noise, labels), labels], zeros)
+        g = self.train_g([noise, new_labels], ones)
+        accuracy = (d1["accuracy"] + d2["accuracy"]) / 2
+        return (d1["loss"] + d2["loss"]) / 2, accuracy, g["loss"]
+
+
+class acgan_mnist(PlainLoop):
+    def batch(self, step):
+        seeds = self.seeds(step, 3)
+        (X_real, labels), _ = self.real(half, seeds[0])
+        dr = self.train_d(X_real, {"valid": ones[:half], "class": labels})
+        noise, labels = self.noise(half, seeds[1])
+        df = self.train_d(self.predict(noise, labels), {"valid": zeros[:half], "class": labels})
+        noise, labels = self.noise(N_BATCH, seeds[2])
+        g = self.train_g([noise, labels], {"valid": ones, "class": labels})
+        return [losses[f"{out}_loss"] for losses in (dr, df, g) for out in ("valid", "class")]
+
+
+class infogan_mnist(PlainLoop):
+    def __init__(self, script, g_model, d_model, gan_model, dataset):
+        super().__init__(script, g_model, d_model, gan_model, dataset)
+        real, fake = (keras.Input(script.IMAGE_SHAPE) for _ in range(2))
+        out = gan_model.get_layer("d_and_q")(fake)
+        out["fake"] = out.pop("real")
+        self.both = keras.Model([real, fake], out | {"real": d_model(real)})
+        loss = script.LOSS_OF_OUTPUT | {"fake": "binary_crossentropy"}
+        self.both.compile(loss=loss, optimizer=d_model.optimizer)
+
+    def batch(self, step):
+        seeds = self.seeds(step, 3)
+        X_real, _ = self.real(N_BATCH, seeds[0])
+        noise, category, codes = self.noise(N_BATCH, seeds[1])
+        X_fake = self.predict(np.hstack([noise, category, codes]))
+        y = {"real": ones, "fake": zeros, "category": category, "codes": codes}
+        d = self.train_d([X_real, X_fake], y, self.both)
+        noise, category, codes = self.noise(N_BATCH, seeds[2])
+        y = {"real": ones, "category": category, "codes": codes}
+        g = self.train_g(np.hstack([noise, category, codes]), y)
+        g = [g[f"{out}_loss"] for out in ("real", "category", "codes")]
+        return d["real_loss"], d["fake_loss"], *g
+
+
+PLAIN = {c.__name__: c for c in (mnist_gan, cifar10_gan, cgan_mnist, acgan_mnist, infogan_mnist)}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_parameter_counts(name, capsys):
-    _, g_model, d_model, gan_model = build(name)
-    print(name, d_model.count_params(), g_model.count_params())
-    gan_model.summary()
+def test_compiled_step_equals_the_tutorials_plain_loop(name):
+    script, *models = build(name)
+    soften(*models[1:])
+    dataset = make_dataset(script)
+    plain = PLAIN[name](script, *models, dataset)
+    start = values(plain.gan_model.weights)
+    expected = [plain.batch(step) for step in range(N_STEPS)]
+    weights = values(plain.gan_model.weights)
+
+    script, *models = build(name)
+    soften(*models[1:])
+    np.testing.assert_equal(values(models[-1].weights), start)
+    losses = make_step(script, *models, dataset)(0, N_STEPS)
+    np.testing.assert_allclose(losses, expected, rtol=2e-4)
+    for before, a, b in zip(start, weights, values(models[-1].weights), strict=True):
+        # the same move; a bias before a BatchNormalization has none, but for rounding
+        rounding = 3e-7 * np.sqrt(a.size)
+        assert np.linalg.norm(a - b) <= 0.02 * np.linalg.norm(a - before) + rounding
+
+    # and it does not matter how many batches a call trains
+    script, *models = build(name)
+    soften(*models[1:])
+    train_step = make_step(script, *models, dataset)
+    np.testing.assert_allclose([train_step(k, 1)[0] for k in range(N_STEPS)], losses, rtol=2e-4)
