@@ -278,8 +278,11 @@ def train(g_model, d_model, gan_model, dataset, settings):
     train_step = make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
     step, checkpoints = open_checkpoints(out, d_model, gan_model)
     losses_file = open_losses(out / "losses.csv", int(step))
-    stop = catch_signals()
+    stop = []  # filled by Ctrl-C; the batches under way are finished, counted and saved first
+    signal.signal(signal.SIGINT, lambda *_: stop.append(True))
     n, saved = 1, time.monotonic()  # batches a call; time of the last checkpoint
+    if int(step) >= n_epochs * bat_per_epo:
+        fail(f"the run in {out} is complete: raise --epochs to train it further")
     for i in range(int(step) // bat_per_epo, n_epochs):
         bar = keras.utils.Progbar(bat_per_epo, stateful_metrics=[*LOSSES, "batches/s"])
         while not stop and (j := int(step) - i * bat_per_epo) < bat_per_epo:
@@ -303,11 +306,12 @@ def train(g_model, d_model, gan_model, dataset, settings):
             checkpoints.save(int(step))
             saved = time.monotonic()
         if stop:
-            print(f"\nStopped in epoch {i + 1}. Go on with --resume --out {out}")
+            command = f"python {Path(__file__).name} --resume --out {out}"
+            print(f"\nStopped in epoch {i + 1}; everything is saved. Go on with: {command}")
             raise SystemExit(130)
 
 
-# ---- plumbing: the compiled loop, files, data, the command line ----------------------------
+# ---- plumbing, the same in every script: compiled loop, files, data, command line -----------
 
 DATASET = keras.datasets.mnist
 CACHED = "mnist.npz"  # where Keras keeps it, in ~/.keras/datasets, and what it must be
@@ -347,7 +351,7 @@ def save_generator(g_model, epoch, settings, **about):
     """Save G as an .h5 that describes itself in an attribute `gan`, a JSON text."""
     versions = {m.__name__: m.__version__ for m in (keras, np, tf)}
     about |= {
-        "script": Path(__file__).name,
+        "script": f"{settings.script}.py",
         "pixel_range": PIXEL_RANGE,
         "epoch": epoch,
         "seed": settings.seed,
@@ -404,20 +408,6 @@ def open_checkpoints(out, d_model, gan_model):
 
 
 # Copied from mnist_gan.py
-def catch_signals():
-    """Return a list that stays empty until Ctrl-C or a polite kill; the second one kills."""
-    stop = []
-
-    def ask(number, _):
-        stop.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    signal.signal(signal.SIGINT, ask)
-    signal.signal(signal.SIGTERM, ask)
-    return stop
-
-
-# Copied from mnist_gan.py
 def read_data(path, labelled):
     """Read the training images, and the labels where a GAN uses them.
 
@@ -456,9 +446,10 @@ def read_data(path, labelled):
 # Copied from mnist_gan.py
 def read_folder(path, labelled):
     """Read the pictures in and under a folder; see `read_data`."""
-    files = [f for f in sorted(path.rglob("*")) if f.suffix.lower() in (".png", ".jpg", ".jpeg")]
+    kinds = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in kinds]
     if not files:
-        fail(f"--data {path}: no .png or .jpg files in this folder")
+        fail(f"--data {path}: no pictures ({', '.join(kinds)}) in this folder")
     if labelled and path in (f.parent for f in files):
         fail(f"--data {path}: this GAN needs labels: put the pictures into class sub-folders")
     images = np.empty((len(files), *IMAGE_SHAPE), "uint8")
@@ -512,6 +503,7 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
     """Read the command line; --resume takes what it leaves out from the stopped run."""
     name = Path(__file__).stem
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.set_defaults(script=name)
     parser.error = fail
     add = parser.add_argument
     add("--epochs", type=whole_number, default=n_epochs, help="default: %(default)s")
@@ -530,13 +522,15 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
         if not path.exists():
             fail(f"{settings.out} holds no run: leave out --resume to start one")
         stopped = json.loads(path.read_text())
+        if stopped["script"] != name:
+            fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
         for key in ("batch_size", "latent_dim", "seed", "steps_per_epoch"):
             if getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
-    elif path.exists():
+    elif path.exists() or any(settings.out.glob("generator_model_*.h5")):
         fail(f"{settings.out} holds a run: add --resume to go on, or choose another --out")
     if settings.batch_size < 2 or not 0 <= settings.seed < 2**31:
         fail("--batch-size must be at least 2, and --seed from 0 to 2147483647")

@@ -1,0 +1,919 @@
+"""Tests of generate.py: files of Keras 2 and of this project, what is drawn, and every mistake.
+
+No Keras 2 is installed. Its files are written here with h5py, in the dialects of Keras 2.2 to
+2.15, and the images must be those of the same network built in Keras 3 with the same weights.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import keras
+import matplotlib.image
+import numpy as np
+import pytest
+from keras import layers
+
+import generate
+
+SCRIPT = Path(generate.__file__)
+
+pytestmark = pytest.mark.filterwarnings("error::UserWarning")  # Keras's, which reach stderr
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch):
+    """Run each test in a folder of its own: pictures are written to the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def fill(model, seed=1):
+    """Give a model small deterministic weights, positive ones where a variance must be."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        values = rng.normal(0, 0.05, variable.shape)
+        variable.assign(np.abs(values) + 0.5 if "variance" in variable.path else values)
+    return model
+
+
+def run(*argv):
+    """Call generate.py in this process; returns the arrays it wrote with --npz."""
+    generate.main([str(arg) for arg in (*argv, "--npz", "run.npz")])
+    with np.load("run.npz") as arrays:
+        return dict(arrays)
+
+
+def error_of(capsys, *argv):
+    """Call generate.py with a mistake; returns its one line on stderr."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as error:
+        generate.main([str(arg) for arg in argv])
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert error.value.code == 2
+    assert captured.out == ""
+    assert len(lines) == 1 and lines[0].startswith("generate.py: error: ")
+    return lines[0]
+
+
+# ---------------------------------------------------------------- the files that Keras 2 wrote
+
+VERSIONS = ("2.2.2", "2.2.4", "2.2.4-tf", "2.4.0", "2.12.0", "2.15.0")
+
+
+def initializer(version, class_name="GlorotUniform"):
+    """Return the description of an initializer as a version of Keras wrote it."""
+    if version in ("2.2.2", "2.2.4"):
+        config = {"scale": 1.0, "mode": "fan_avg", "distribution": "uniform", "seed": None}
+        return {"class_name": "VarianceScaling", "config": config}
+    if version == "2.2.4-tf":
+        return {"class_name": class_name, "config": {"seed": None, "dtype": "float32"}}
+    if version == "2.15.0":
+        registered = {"module": "keras.initializers", "registered_name": None}
+        return {"class_name": class_name, "config": {"seed": None}, **registered}
+    return {"class_name": class_name, "config": {"seed": None}}
+
+
+def keras2_layer(version, class_name, name, first=None, **settings):
+    """Return the description of a layer; `first` is the input shape that a first layer holds."""
+    config = {"name": name, "trainable": True}
+    if first:
+        config["batch_input_shape"] = [None, *first]
+    if first or not version.startswith("2.2"):
+        policy = {"class_name": "Policy", "config": {"name": "float32"}}
+        config["dtype"] = policy if version == "2.12.0" and not first else "float32"
+    if class_name in ("Dense", "Conv2D", "Conv2DTranspose"):
+        config |= {"activation": "linear", "use_bias": True}
+        config |= {f"{x}_initializer": initializer(version) for x in ("kernel", "bias")}
+        config |= {f"{x}_regularizer": None for x in ("kernel", "bias", "activity")}
+        config |= {f"{x}_constraint": None for x in ("kernel", "bias")}
+    if class_name.startswith("Conv"):
+        config |= {"padding": "same", "data_format": "channels_last", "dilation_rate": [1, 1]}
+        config |= {} if version.startswith("2.2") else {"groups": 1}
+        config |= {"output_padding": None} if class_name == "Conv2DTranspose" else {}
+    if class_name == "BatchNormalization":
+        config |= {"axis": [3] if "tf" in version or version > "2.3" else -1, "epsilon": 0.001}
+        config |= {"center": True, "scale": True, "momentum": 0.99}
+        config |= {f"{x}_initializer": initializer(version) for x in ("beta", "gamma")}
+        class_name = "BatchNormalizationV1" if version == "2.2.4-tf" else class_name
+    if class_name == "Embedding":
+        config |= {"embeddings_initializer": initializer(version), "mask_zero": False}
+        config |= {"embeddings_regularizer": None, "input_length": 1}
+    if class_name == "SpatialDropout2D":
+        config |= {"noise_shape": None, "seed": None}
+    return {"class_name": class_name, "config": config | settings}
+
+
+def keras2_input(version, name, shape, dtype="float32"):
+    """Return the description of an InputLayer."""
+    config = {"batch_input_shape": [None, *shape], "dtype": dtype, "sparse": False, "name": name}
+    config |= {} if version.startswith("2.2") else {"ragged": False}
+    return {"class_name": "InputLayer", "config": config}
+
+
+def keras2_sequential(version, described):
+    """Return the description of a Sequential model, whose first layer holds the input shape."""
+    if version == "2.2.2":
+        return {"class_name": "Sequential", "config": described}
+    if not version.startswith("2.2"):
+        shape = described[0]["config"]["batch_input_shape"][1:]
+        described = [keras2_input(version, "dense_input", shape), *described]
+    return {"class_name": "Sequential", "config": {"name": "sequential_1", "layers": described}}
+
+
+def keras2_functional(version, nodes, inputs, output):
+    """Return the description of a functional model.
+
+    `nodes` are pairs of a layer's description and a list of the references to its inputs.
+    """
+    described = []
+    for layer, references in nodes:
+        calls = [[[*reference, {}] for reference in references]] if references else []
+        described.append({**layer, "name": layer["config"]["name"], "inbound_nodes": calls})
+    config = {"name": "model_1", "layers": described, "output_layers": [output]}
+    config["input_layers"] = [[name, 0, 0] for name in inputs]
+    return {"class_name": "Model" if version.startswith("2.2") else "Functional", "config": config}
+
+
+def keras2_file(path, version, described, weights):
+    """Write a .h5 file as Keras 2 did; `weights` is {layer: {weight: array}}, e.g. kernel:0."""
+    optimizer = {"class_name": "Adam", "config": {"lr": 0.0002, "beta_1": 0.5}}
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"], file.attrs["backend"] = version.encode(), b"tensorflow"
+        file.attrs["model_config"] = json.dumps(described).encode()
+        file.attrs["training_config"] = json.dumps({"optimizer_config": optimizer}).encode()
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [name.encode() for name in weights]
+        for layer, values in weights.items():
+            stored = group.create_group(layer)
+            stored.attrs["weight_names"] = [f"{layer}/{name}".encode() for name in values]
+            for name, value in values.items():
+                stored[f"{layer}/{name}"] = value
+    return path
+
+
+def weights_of(model):
+    """Return {layer: {weight: array}} of a native model whose layers have the names of the file."""
+    return {
+        layer.name: {
+            "/".join(weight.path.split("/")[-2:]) + ":0": weight.numpy()
+            for weight in layer.trainable_weights + layer.non_trainable_weights
+        }
+        for layer in model.layers
+    }
+
+
+def mnist_generator():
+    """Build M2's generator in Keras 3."""
+    return keras.Sequential(
+        [
+            layers.Input((100,)),
+            layers.Dense(6272, name="dense_1"),
+            layers.LeakyReLU(0.2),
+            layers.Reshape((7, 7, 128)),
+            layers.Conv2DTranspose(128, 4, 2, padding="same", name="conv2d_transpose_1"),
+            layers.LeakyReLU(0.2),
+            layers.Conv2DTranspose(128, 4, 2, padding="same", name="conv2d_transpose_2"),
+            layers.LeakyReLU(0.2),
+            layers.Conv2D(1, 7, padding="same", activation="sigmoid", name="conv2d_1"),
+        ]
+    )
+
+
+def keras2_mnist(version):
+    """Describe M2's generator as Keras 2 did."""
+    two = {"kernel_size": [4, 4], "strides": [2, 2]}
+    seven = {"kernel_size": [7, 7], "strides": [1, 1], "activation": "sigmoid"}
+    return [
+        keras2_layer(version, "Dense", "dense_1", first=[100], units=6272),
+        keras2_layer(version, "LeakyReLU", "leaky_re_lu_1", alpha=0.20000000298023224),
+        keras2_layer(version, "Reshape", "reshape_1", target_shape=[7, 7, 128]),
+        keras2_layer(version, "Conv2DTranspose", "conv2d_transpose_1", filters=128, **two),
+        keras2_layer(version, "LeakyReLU", "leaky_re_lu_2", alpha=0.20000000298023224),
+        keras2_layer(version, "Conv2DTranspose", "conv2d_transpose_2", filters=128, **two),
+        keras2_layer(version, "LeakyReLU", "leaky_re_lu_3", alpha=0.20000000298023224),
+        keras2_layer(version, "Conv2D", "conv2d_1", filters=1, **seven),
+    ]
+
+
+def cifar_generator():
+    """Build M1's generator in Keras 3."""
+    return keras.Sequential(
+        [layers.Input((100,)), layers.Dense(4096, name="dense_1"), layers.LeakyReLU(0.2)]
+        + [layers.Reshape((4, 4, 256))]
+        + [
+            layer
+            for i in (1, 2, 3)
+            for layer in (
+                layers.Conv2DTranspose(128, 4, 2, padding="same", name=f"conv2d_transpose_{i}"),
+                layers.LeakyReLU(0.2),
+            )
+        ]
+        + [layers.Conv2D(3, 3, padding="same", activation="tanh", name="conv2d_1")]
+    )
+
+
+def keras2_cifar(version):
+    """Describe M1's generator as Keras 2 did, with a dropout that does nothing when sampling."""
+    two = {"filters": 128, "kernel_size": [4, 4], "strides": [2, 2]}
+    three = {"filters": 3, "kernel_size": [3, 3], "strides": [1, 1], "activation": "tanh"}
+    described = [
+        keras2_layer(version, "Dense", "dense_1", first=[100], units=4096),
+        keras2_layer(version, "LeakyReLU", "leaky_re_lu_1", alpha=0.2),
+        keras2_layer(version, "Reshape", "reshape_1", target_shape=[4, 4, 256]),
+    ]
+    for i in (1, 2, 3):
+        described.append(keras2_layer(version, "Conv2DTranspose", f"conv2d_transpose_{i}", **two))
+        described.append(keras2_layer(version, "LeakyReLU", f"leaky_re_lu_{i + 1}", alpha=0.2))
+    described.append(keras2_layer(version, "SpatialDropout2D", "spatial_dropout2d_1", rate=0.3))
+    return [*described, keras2_layer(version, "Conv2D", "conv2d_1", **three)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("network", ["mnist", "cifar"])
+def test_keras2_sequential(network, version):
+    native, described, low = {
+        "mnist": (mnist_generator, keras2_mnist, 0),
+        "cifar": (cifar_generator, keras2_cifar, -1),
+    }[network]
+    native = fill(native())
+    described = keras2_sequential(version, described(version))
+    keras2_file("generator.h5", version, described, weights_of(native))
+    points = np.random.default_rng(0).standard_normal((4, 100)).astype("float32")
+    np.save("points.npy", points)
+    images = run("generator.h5", "--vector", "points.npy")["images"]
+    expected = (native(points).numpy() - low) / (1 - low)
+    assert images.dtype == np.float32 and expected.std() > 0.01
+    np.testing.assert_allclose(images, expected, rtol=0, atol=1e-6)
+
+
+def acgan_generator():
+    """Build M3's generator in Keras 3."""
+    noise, label = keras.Input((100,), name="input_2"), keras.Input((1,), name="input_1")
+    x = layers.Embedding(10, 50, name="embedding_1")(label)
+    x = layers.Reshape((7, 7, 1))(layers.Dense(49, name="dense_1")(x))
+    y = layers.ReLU()(layers.Dense(384 * 49, name="dense_2")(noise))
+    x = layers.Concatenate()([layers.Reshape((7, 7, 384))(y), x])
+    x = layers.Conv2DTranspose(192, 5, 2, padding="same", name="conv2d_transpose_1")(x)
+    x = layers.ReLU()(layers.BatchNormalization(name="batch_normalization_1")(x))
+    x = layers.Conv2DTranspose(1, 5, 2, padding="same", name="conv2d_transpose_2")(x)
+    return keras.Model([noise, label], layers.Activation("tanh")(x))
+
+
+def keras2_acgan(version, inputs):
+    """Describe M3's generator as Keras 2 did; the label is declared as a float."""
+    five = {"kernel_size": [5, 5], "strides": [2, 2]}
+    chain = [
+        (keras2_input(version, "input_1", [1]), []),
+        (keras2_input(version, "input_2", [100]), []),
+        (("Embedding", "embedding_1", {"input_dim": 10, "output_dim": 50}), ["input_1"]),
+        (("Dense", "dense_1", {"units": 49}), ["embedding_1"]),
+        (("Reshape", "reshape_1", {"target_shape": [7, 7, 1]}), ["dense_1"]),
+        (("Dense", "dense_2", {"units": 384 * 49}), ["input_2"]),
+        (("Activation", "activation_1", {"activation": "relu"}), ["dense_2"]),
+        (("Reshape", "reshape_2", {"target_shape": [7, 7, 384]}), ["activation_1"]),
+        (("Concatenate", "concatenate_1", {"axis": -1}), ["reshape_2", "reshape_1"]),
+        (("Conv2DTranspose", "conv2d_transpose_1", {"filters": 192, **five}), ["concatenate_1"]),
+        (("BatchNormalization", "batch_normalization_1", {}), ["conv2d_transpose_1"]),
+        (("Activation", "activation_2", {"activation": "relu"}), ["batch_normalization_1"]),
+        (("Conv2DTranspose", "conv2d_transpose_2", {"filters": 1, **five}), ["activation_2"]),
+        (("Activation", "activation_3", {"activation": "tanh"}), ["conv2d_transpose_2"]),
+    ]
+    nodes = [
+        (
+            layer if isinstance(layer, dict) else keras2_layer(version, *layer[:2], **layer[2]),
+            [[name, 0, 0] for name in names],
+        )
+        for layer, names in chain
+    ]
+    return keras2_functional(version, nodes, inputs, ["activation_3", 0, 0])
+
+
+@pytest.mark.parametrize(
+    "version,inputs",
+    [("2.2.4", ["input_2", "input_1"]), ("2.2.4-tf", ["input_1", "input_2"])]
+    + [("2.15.0", ["input_1", "input_2"])],
+)
+def test_keras2_conditional(version, inputs):
+    native = fill(acgan_generator())
+    keras2_file("g.h5", version, keras2_acgan(version, inputs), weights_of(native))
+    points = np.random.default_rng(0).standard_normal((2, 100)).astype("float32")
+    np.save("points.npy", points)
+    arrays = run("g.h5", "--vector", "points.npy", "--labels", "7,0-1")
+    assert arrays["labels"].tolist() == [7, 0, 1, 7, 0, 1]
+    labels = arrays["labels"].reshape(-1, 1).astype("float32")
+    expected = (native([points.repeat(3, axis=0), labels]).numpy() + 1) / 2
+    np.testing.assert_allclose(arrays["images"], expected, rtol=0, atol=1e-6)
+
+
+def cgan_generator(nested="sequential"):
+    """Build C's generator, with its dense network as a model of its own, in Keras 3."""
+    network = [layers.Input((100,), name="noise")]
+    for i, units in enumerate((256, 512), 1):
+        network += [layers.Dense(units, name=f"dense_{i}"), layers.LeakyReLU(0.2)]
+        network += [layers.BatchNormalization(momentum=0.8, name=f"batch_normalization_{i}")]
+    network += [layers.Dense(784, activation="tanh", name="dense_3"), layers.Reshape((28, 28, 1))]
+    network = keras.Sequential(network, name="nested")
+    noise, label = keras.Input((100,)), keras.Input((1,), dtype="int32")
+    product = layers.Flatten()(layers.Embedding(10, 100, name="embedding_1")(label))
+    return keras.Model([noise, label], network(layers.Multiply()([noise, product])))
+
+
+@pytest.mark.parametrize("version", ["2.2.4", "2.12.0"])
+@pytest.mark.parametrize("nested", ["Sequential", "Functional"])
+@pytest.mark.parametrize("last", [True, False])
+def test_keras2_nested(version, nested, last):
+    """A model inside a model, as its last layer or before it; Keras 2 counts its calls from 1."""
+    inner = []
+    for i, units in enumerate((256, 512), 1):
+        first = {"first": [100]} if i == 1 else {}
+        inner += [keras2_layer(version, "Dense", f"dense_{i}", units=units, **first)]
+        inner += [keras2_layer(version, "LeakyReLU", f"leaky_re_lu_{i}", alpha=0.2)]
+        batch_norm = {"momentum": 0.8, "axis": [1] if version > "2.3" else -1}
+        name = f"batch_normalization_{i}"
+        inner += [keras2_layer(version, "BatchNormalization", name, **batch_norm)]
+    inner += [keras2_layer(version, "Dense", "dense_3", units=784, activation="tanh")]
+    inner += [keras2_layer(version, "Reshape", "reshape_1", target_shape=[28, 28, 1])]
+    if nested == "Sequential":
+        model = keras2_sequential(version, inner)
+    else:
+        inner = [keras2_input(version, "input_3", [100]), *inner]
+        names = [layer["config"]["name"] for layer in inner]
+        nodes = [(layer, [[names[i - 1], 0, 0]] if i else []) for i, layer in enumerate(inner)]
+        model = keras2_functional(version, nodes, ["input_3"], [names[-1], 0, 0])
+    model["config"]["name"] = "nested"
+    multiply = keras2_layer(version, "Multiply", "multiply_1")
+    embedding = {"input_dim": 10, "output_dim": 100}
+    nodes = [
+        (keras2_input(version, "input_1", [100]), []),
+        (keras2_input(version, "input_2", [1], "int32"), []),
+        (keras2_layer(version, "Embedding", "embedding_1", **embedding), [["input_2", 0, 0]]),
+        (keras2_layer(version, "Flatten", "flatten_1"), [["embedding_1", 0, 0]]),
+        (multiply, [["input_1", 0, 0], ["flatten_1", 0, 0]]),
+        (model, [["multiply_1", 0, 0]]),
+    ]
+    output = ["nested", 1, 0]
+    if not last:
+        again = keras2_layer(version, "Reshape", "reshape_2", target_shape=[28, 28, 1])
+        nodes, output = [*nodes, (again, [output])], ["reshape_2", 0, 0]
+    native = fill(cgan_generator())
+    described = keras2_functional(version, nodes, ["input_1", "input_2"], output)
+    keras2_file("g.h5", version, described, weights_of(native))
+    arrays = run("g.h5", "--vector", "0.3", "--labels", "0-9")
+    points, labels = np.full((10, 100), 0.3, "float32"), np.arange(10).reshape(-1, 1)
+    expected = (native([points, labels]).numpy() + 1) / 2
+    np.testing.assert_allclose(arrays["images"], expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("nested", ["Sequential", "Functional"])
+def test_keras2_nested_twice(nested):
+    """A model called on its own output: the calls must not be taken for each other."""
+    dense = keras2_layer("2.4.0", "Dense", "dense_1", units=64, activation="tanh", first=[64])
+    nodes = [(keras2_input("2.4.0", "input_2", [64]), []), (dense, [["input_2", 0, 0]])]
+    model = keras2_functional("2.4.0", nodes, ["input_2"], ["dense_1", 0, 0])
+    model = keras2_sequential("2.4.0", [dense]) if nested == "Sequential" else model
+    model["config"]["name"] = "nested"
+    nodes = [(keras2_input("2.4.0", "input_1", [64]), []), (model, [["input_1", 0, 0]])]
+    described = keras2_functional("2.4.0", nodes, ["input_1"], ["nested", 2, 0])
+    described["config"]["layers"][1]["inbound_nodes"].append([["nested", 1, 0, {}]])
+    native = keras.Sequential([layers.Input((64,)), layers.Dense(64, "tanh", name="dense_1")])
+    kernel, bias = (weight.numpy() for weight in fill(native).weights)
+    weights = {"nested": {"dense_1/kernel:0": kernel, "dense_1/bias:0": bias}}
+    keras2_file("g.h5", "2.4.0", described, weights)
+    images = run("g.h5", "--vector", "0.3")["images"]
+    expected = (native(native(np.full((1, 64), 0.3, "float32"))).numpy() + 1) / 2
+    np.testing.assert_allclose(images.reshape(1, 64), expected, rtol=0, atol=1e-6)
+
+
+def small_file(path="g.h5", change=None, weights=None):
+    """Write a small Keras 2 file, 8 numbers to an 8x8 image; `change` edits its layers in place."""
+    described = [
+        keras2_layer("2.4.0", "Dense", "dense_1", first=[8], units=64),
+        keras2_layer("2.4.0", "Reshape", "reshape_1", target_shape=[8, 8, 1]),
+        keras2_layer("2.4.0", "Conv2DTranspose", "conv_1", filters=1, kernel_size=[3, 3]),
+    ]
+    described[2]["config"]["activation"] = "sigmoid"
+    if change:
+        change(described)
+    shapes = {"dense_1": {"kernel:0": (8, 64), "bias:0": (64,)}}
+    shapes["conv_1"] = {"kernel:0": (3, 3, 1, 1), "bias:0": (1,)}
+    values = {layer: {k: np.ones(v, "f4") for k, v in x.items()} for layer, x in shapes.items()}
+    return keras2_file(path, "2.4.0", keras2_sequential("2.4.0", described), weights or values)
+
+
+def set_of(layer, **settings):
+    """Return a `change` for small_file that sets settings of its layer number `layer`."""
+    return lambda described: described[layer]["config"].update(settings)
+
+
+def test_activation_layer_as_setting():
+    """tf.keras stores Dense(activation=LeakyReLU(alpha=0.1)) as a layer inside a layer."""
+    inner = {"class_name": "LeakyReLU", "config": {"name": "l", "alpha": 0.1, "dtype": "float32"}}
+    small_file(change=set_of(0, activation=inner))
+    native = keras.Sequential(
+        [layers.Input((8,)), layers.Dense(64), layers.LeakyReLU(0.1), layers.Reshape((8, 8, 1))]
+        + [layers.Conv2DTranspose(1, 3, padding="same", activation="sigmoid")]
+    )
+    for weight in native.weights:
+        weight.assign(np.ones(weight.shape))
+    images = run("g.h5", "--vector", "-0.5")["images"]
+    expected = native(np.full((1, 8), -0.5, "float32")).numpy()
+    np.testing.assert_allclose(images, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change,part",
+    [
+        (set_of(2, groups=2), "groups"),
+        (set_of(2, activation="hard_sigmoid"), "hard_sigmoid"),
+        (set_of(0, units=65), "cannot rebuild"),
+        (lambda x: x[1].update(class_name="Lambda"), "Lambda"),
+        (lambda x: x[1].update(class_name="PixelNorm"), "does not know, PixelNorm"),
+        (lambda x: x[1].update(class_name="deserialize"), "does not know, deserialize"),
+        (lambda x: x[1].update(class_name="LayerNormalization", config={"axis": [1, 2]}), "axes"),
+    ],
+)
+def test_unusable_models(capsys, change, part):
+    """Nothing that would change the images is dropped, and no code of a file is run."""
+    small_file(change=change)
+    assert part in error_of(capsys, "g.h5")
+
+
+def test_hard_sigmoid_of_keras3():
+    """Keras 3 may read its own hard_sigmoid; only that of Keras 2 was another curve."""
+    small_file(change=set_of(2, activation="hard_sigmoid"))
+    with h5py.File("g.h5", "r+") as file:
+        file.attrs["keras_version"] = "3.15.1"
+    assert run("g.h5", "--vector", "0")["images"].max() == 1
+
+
+def remove(name):
+    """Return an edit of an open .h5 file that removes something."""
+    return lambda file: file.__delitem__(name)
+
+
+def unwritten(file):
+    """Leave room for a weight without writing it, as a save interrupted in between does."""
+    del file["model_weights/dense_1/dense_1/kernel:0"]
+    file["model_weights/dense_1/dense_1"].create_dataset("kernel:0", (8, 64), "f4")
+
+
+@pytest.mark.parametrize(
+    "edit,part",
+    [
+        (remove("model_weights"), "model_weights"),
+        (remove("model_weights/conv_1"), "conv_1"),
+        (remove("model_weights/dense_1/dense_1/bias:0"), "bias"),
+        (lambda x: x["model_weights/conv_1"].attrs.__delitem__("weight_names"), "layer conv_1"),
+        (unwritten, "layer dense_1 were never written"),
+    ],
+)
+def test_missing_weights(capsys, edit, part):
+    small_file()
+    with h5py.File("g.h5", "r+") as file:
+        edit(file)
+    line = error_of(capsys, "g.h5")
+    assert "lacks weights" in line and part in line
+
+
+def test_weight_names_split_over_attributes():
+    """HDF5 attributes end at 64 KB; Keras splits longer lists over numbered ones."""
+    small_file()
+    before = run("g.h5")["images"]
+    with h5py.File("g.h5", "r+") as file:
+        attrs = file["model_weights/dense_1"].attrs
+        names = list(attrs["weight_names"])
+        del attrs["weight_names"]
+        attrs["weight_names0"], attrs["weight_names1"] = names[:1], names[1:]
+    np.testing.assert_array_equal(run("g.h5")["images"], before)
+
+
+def test_diverged(capsys):
+    values = {"dense_1": {"kernel:0": np.full((8, 64), np.nan, "f4"), "bias:0": np.ones(64, "f4")}}
+    values["conv_1"] = {"kernel:0": np.ones((3, 3, 1, 1), "f4"), "bias:0": np.ones(1, "f4")}
+    small_file(weights=values)
+    assert "diverged" in error_of(capsys, "g.h5")
+
+
+# ------------------------------------------------------------------ the files of this project
+
+
+def glass(width, n_labels=0, name="g.h5", **about):
+    """Save a self-describing generator whose first pixels are its input, [-16, 16] to [0, 1].
+
+    With `n_labels` there is a label input, and the pixel after the latent point is the label.
+    """
+    kernel = np.eye(width + bool(n_labels), 784, dtype="float32")
+    noise = x = keras.Input((width,))
+    if n_labels:
+        label = keras.Input((1,), dtype="int32")
+        embedding = layers.Embedding(n_labels, 1)
+        x = layers.Concatenate()([noise, layers.Flatten()(embedding(label))])
+        embedding.set_weights([np.arange(n_labels, dtype="float32").reshape(-1, 1)])
+    dense = layers.Dense(784, use_bias=False, name="show")
+    model = keras.Model(
+        [noise, label] if n_labels else noise, layers.Reshape((28, 28, 1))(dense(x))
+    )
+    dense.set_weights([kernel])
+    model.save(name)
+    latent = [{"name": "noise", "size": width, "distribution": "normal"}]
+    kind = "conditional" if n_labels else "unconditional"
+    about = {"kind": kind, "latent": latent, "classes": n_labels, "pixel_range": [-16, 16]} | about
+    with h5py.File(name, "r+") as file:
+        file.attrs["gan"] = json.dumps(about)
+    return model
+
+
+INFOGAN = {
+    "kind": "infogan",
+    "classes": 10,
+    "latent": [
+        {"name": "noise", "size": 62, "distribution": "normal"},
+        {"name": "category", "size": 10, "distribution": "one-hot"},
+        {"name": "codes", "size": 2, "distribution": "uniform"},
+    ],
+}
+
+
+def inputs_of(arrays):
+    """Return the inputs that the images of a glass generator show, (n, 784)."""
+    return arrays["images"].reshape(-1, 784) * 32 - 16
+
+
+def test_unconditional():
+    model = glass(100)
+    arrays = run("g.h5")
+    points = inputs_of(arrays)[:, :100]
+    assert set(arrays) == {"images"} and arrays["images"].shape == (25, 28, 28, 1)
+    assert abs(points.mean()) < 0.05 and abs(points.std() - 1) < 0.05
+    expected = (model(points).numpy() + 16) / 32
+    np.testing.assert_allclose(arrays["images"], expected, atol=1e-5)
+    assert len(np.unique(points[:, 0])) == 25
+    glass(100, pixel_range=[-1, 1])  # what lies outside is cut off
+    images = run("g.h5")["images"]
+    assert (images.min(), images.max()) == (0, 1)
+
+
+def test_conditional_grid():
+    """Ten rows of one latent point each, a column for each class, in order."""
+    glass(100, 10)
+    arrays = run("g.h5")
+    shown = inputs_of(arrays).reshape(10, 10, 784)
+    assert set(arrays) == {"images", "labels"}
+    assert arrays["labels"].tolist() == list(range(10)) * 10
+    np.testing.assert_allclose(shown[:, :, 100], np.tile(np.arange(10), (10, 1)), atol=1e-4)
+    np.testing.assert_array_equal(shown[:, :, :100], shown[:, :1, :100].repeat(10, axis=1))
+    assert len(np.unique(shown[:, 0, 0])) == 10
+
+
+def test_infogan_grid():
+    glass(74, **INFOGAN)
+    arrays = run("g.h5")
+    shown = inputs_of(arrays)[:, :74].reshape(10, 10, 74)
+    assert arrays["labels"].tolist() == list(range(10)) * 10
+    np.testing.assert_allclose(shown[:, :, 62:72], np.tile(np.eye(10), (10, 1, 1)), atol=1e-5)
+    np.testing.assert_allclose(shown[:, :, 72:].reshape(100, 2), arrays["codes"], atol=1e-5)
+    assert arrays["codes"].dtype == np.float32
+    assert -1 <= arrays["codes"].min() < -0.7 and 0.7 < arrays["codes"].max() <= 1
+    np.testing.assert_array_equal(shown[:, :1, :62].repeat(10, axis=1), shown[:, :, :62])
+
+
+def test_labels():
+    glass(4, 10)
+    arrays = run("g.h5", "--labels", "2,5-6")
+    assert arrays["labels"].tolist() == [2, 5, 6] * 10
+    np.testing.assert_allclose(inputs_of(arrays)[:, 4], arrays["labels"], atol=1e-4)
+    arrays = run("g.h5", "--labels", "2,5-6", "--grid", "2x4")  # the columns go through the labels
+    assert arrays["labels"].tolist() == [2, 5, 6, 2] * 2
+    arrays = run("g.h5", "--labels", "3", "--count", "300")  # each image has a point of its own
+    assert arrays["labels"].tolist() == [3] * 300
+    assert len(np.unique(inputs_of(arrays)[:, 0])) == 300
+
+
+def test_labels_without_classes(capsys):
+    glass(4)
+    run("g.h5", "--labels", "3")
+    assert capsys.readouterr().err == (
+        "generate.py: warning: --labels is ignored: this generator has no classes\n"
+    )
+
+
+def test_vector_number(capsys):
+    glass(4, name="plain.h5")
+    arrays = run("plain.h5", "--vector", "-0.5")
+    assert capsys.readouterr().out.startswith("1 image in plain_samples.png")
+    assert arrays["images"].shape == (1, 28, 28, 1)
+    np.testing.assert_allclose(inputs_of(arrays)[0, :5], [-0.5] * 4 + [0], atol=1e-5)
+    glass(4, 10, name="classes.h5")
+    arrays = run("classes.h5", "--vector", "0.75")
+    np.testing.assert_allclose(inputs_of(arrays)[:, :5], [[0.75] * 4 + [0]], atol=1e-5)
+    arrays = run("classes.h5", "--vector", "0.75", "--labels", "0-9")
+    np.testing.assert_allclose(inputs_of(arrays)[:, 4], range(10), atol=1e-4)
+    uniform = [{"name": "noise", "size": 4, "distribution": "uniform"}]
+    glass(4, name="uniform.h5", latent=uniform)
+    arrays = run("uniform.h5", "--vector", "0.75")
+    np.testing.assert_allclose(inputs_of(arrays)[:, :5], [[0.75] * 4 + [0]], atol=1e-5)
+    assert set(arrays) == {"images"}  # codes are those of InfoGAN
+    glass(74, name="info.h5", **INFOGAN)
+    arrays = run("info.h5", "--vector", "2", "--labels", "3")
+    expected = np.r_[np.full(62, 2), np.eye(10)[3], 0, 0]
+    np.testing.assert_allclose(inputs_of(arrays)[0, :74], expected, atol=1e-5)
+
+
+def test_vector_file(capsys):
+    points = np.random.default_rng(0).uniform(-1, 1, (3, 74)).astype("float32")
+    points[:, 62:72] = np.eye(10)[[4, 0, 9]]
+    np.save("all.npy", points)
+    np.save("noise.npy", points[:, :62])
+    np.save("one.npy", points[0, :62])
+    glass(74, **INFOGAN)
+    arrays = run("g.h5", "--vector", "all.npy")
+    np.testing.assert_allclose(inputs_of(arrays)[:, :74], points, atol=1e-5)
+    assert arrays["labels"].tolist() == [4, 0, 9]
+    np.testing.assert_array_equal(arrays["codes"], points[:, 72:])
+    arrays = run("g.h5", "--vector", "noise.npy", "--labels", "1,8")
+    assert arrays["labels"].tolist() == [1, 8] * 3
+    expected = np.c_[points[:, :62].repeat(2, axis=0), np.eye(10)[[1, 8] * 3], np.zeros((6, 2))]
+    np.testing.assert_allclose(inputs_of(arrays)[:, :74], expected, atol=1e-5)
+    assert len(run("g.h5", "--vector", "one.npy")["images"]) == 1
+    np.save("wide.npy", points[:, :70])
+    assert "70 coordinates, the generator's 62 or 74" in error_of(
+        capsys, "g.h5", "--vector", "wide.npy"
+    )
+
+
+@pytest.mark.parametrize("about", [{}, INFOGAN])
+def test_seed(about):
+    """The same seed gives the same images, and a smaller run the first ones of a larger one."""
+    glass(74, **about)
+    first = run("g.h5", "--count", "20")["images"]
+    np.testing.assert_array_equal(run("g.h5", "--count", "20", "--seed", "1")["images"], first)
+    np.testing.assert_array_equal(run("g.h5", "--count", "600")["images"][:20], first)
+    assert (run("g.h5", "--count", "20", "--seed", "2")["images"] != first).mean() > 0.05
+    many = inputs_of(run("g.h5", "--count", "600"))[:, :62]
+    assert len(np.unique(many[:, 0])) == 600  # no batch repeats another
+
+
+def test_images(capsys):
+    """Files hold the pixels as the generator made them, white on black, and lie by class."""
+    glass(4, 12)
+    capsys.readouterr()
+    arrays = run("g.h5", "--count", "27", "--images", "data", "--labels", "0-2,11", "--grid", "3x3")
+    assert capsys.readouterr().out == (
+        "9 images in g_samples.png, 27 images in data, 27 images in run.npz\n"
+    )
+    names = sorted(str(path.relative_to("data")) for path in Path("data").rglob("*.png"))
+    counts = {"00": 7, "01": 7, "02": 7, "11": 6}
+    assert names == [f"{k}/image_{i:05d}.png" for k, n in counts.items() for i in range(n)]
+    image = keras.utils.load_img("data/11/image_00001.png", color_mode="grayscale")
+    assert keras.utils.load_img("data/11/image_00001.png").size == (28, 28)
+    expected = np.rint(arrays["images"][7, :, :, 0] * 255)
+    np.testing.assert_array_equal(np.asarray(image), expected)
+    assert "not an empty folder" in error_of(capsys, "g.h5", "--count", "3", "--images", "data")
+
+
+def test_colour_images():
+    keras2_file(
+        "g.h5",
+        "2.4.0",
+        keras2_sequential("2.4.0", keras2_cifar("2.4.0")),
+        weights_of(fill(cifar_generator())),
+    )
+    Path("data").mkdir()  # an empty folder may be there
+    arrays = run("g.h5", "--count", "3", "--images", "data")
+    image = np.asarray(keras.utils.load_img("data/image_00002.png"))
+    np.testing.assert_array_equal(image, np.rint(arrays["images"][2] * 255))
+    picture = matplotlib.image.imread("g_samples.png")  # 3 images in a row of 5 places
+    scale = 900 // (5 * 32)
+    assert picture.shape == (32 * scale + 4, 5 * (32 * scale + 2) + 2, 4)
+    left = 2 + 2 * (32 * scale + 2)
+    cell = picture[2 : 2 + 32 * scale : scale, left : left + 32 * scale : scale, :3]
+    np.testing.assert_allclose(cell, arrays["images"][2], atol=1 / 255)
+    assert (picture[:2] == 1).all() and (picture[:, left + 32 * scale :] == 1).all()
+
+
+def test_grey_picture():
+    """Digits are dark on white, as in the tutorials."""
+    glass(100)
+    images = run("g.h5", "--grid", "2x3", "--out", "new.png")["images"]
+    picture = matplotlib.image.imread("new.png")
+    scale = 10
+    assert picture.shape == (2 * (28 * scale + 2) + 2, 3 * (28 * scale + 2) + 2, 4)
+    cells = picture[2:, 2:, 0].reshape(2, 28 * scale + 2, 3, 28 * scale + 2).swapaxes(1, 2)
+    cells = cells.reshape(6, 28 * scale + 2, 28 * scale + 2)[:, : 28 * scale, : 28 * scale]
+    np.testing.assert_allclose(cells[:, ::scale, ::scale], 1 - images[..., 0], atol=1 / 128)
+    np.testing.assert_array_equal(cells[:, ::scale, ::scale], cells[:, 9::scale, 9::scale])
+    assert (picture[:2] == 1).all() and (picture[:, :2] == 1).all()
+
+
+def test_failed_run_keeps_picture(monkeypatch, capsys):
+    glass(4)
+    Path("g_samples.png").write_text("the picture before")
+
+    def full_disk(path, *args, **kwargs):
+        Path(path).write_text("half")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(matplotlib.image, "imsave", full_disk)
+    assert "No space left" in error_of(capsys, "g.h5")
+    assert Path("g_samples.png").read_text() == "the picture before"
+    assert sorted(os.listdir()) == ["g.h5", "g_samples.png"]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [{"kind": "other"}, {"latent": []}, {"classes": 10}, {"pixel_range": [1, 0]}, INFOGAN]
+    + [{"latent": [{"size": 4}]}, {"kind": "conditional", "classes": 10}],
+)
+def test_description_that_does_not_fit(capsys, about):
+    glass(4, **about)
+    assert "does not fit its model" in error_of(capsys, "g.h5")
+
+
+# ------------------------------------------------------------ the files of other tutorials
+
+
+def shaped(*added, inputs=((100,),), dtypes=("float32",)):
+    """Build a model of inputs, a Dense of 784 on all of them, and the layers `added`."""
+    inputs = [keras.Input(s, dtype=d) for s, d in zip(inputs, dtypes, strict=True)]
+    flat = [layers.Flatten()(x) for x in inputs]
+    x = layers.Dense(784)(layers.Concatenate()(flat) if len(flat) > 1 else flat[0])
+    for layer in added:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+IMAGE = (layers.Reshape((28, 28, 1)),)
+FLOATS = {"dtypes": ("float32", "float32")}
+
+
+@pytest.mark.parametrize(
+    "model,positions,classes,pixel_range,shape",
+    [
+        (shaped(layers.Activation("tanh"), *IMAGE), (0, None), 0, (-1, 1), (28, 28, 1)),
+        (shaped(layers.Activation("sigmoid")), (0, None), 0, (0, 1), (28, 28, 1)),
+        (shaped(layers.Dense(3072, "tanh")), (0, None), 0, (-1, 1), (32, 32, 3)),
+        (shaped(layers.Dense(1024, "relu")), (0, None), 0, None, (32, 32, 1)),
+        (shaped(layers.Reshape((28, 28))), (0, None), 0, None, (28, 28, 1)),
+        (shaped(*IMAGE, inputs=((1, 1, 100),)), (0, None), 0, None, (28, 28, 1)),
+        (
+            shaped(keras.Sequential([layers.Dense(784, "tanh"), layers.Reshape((28, 28, 1))])),
+            (0, None),
+            0,
+            (-1, 1),
+            (28, 28, 1),
+        ),
+        (shaped(inputs=((1,), (100,)), **FLOATS), (1, 0), 10, None, (28, 28, 1)),
+        (shaped(inputs=((100,), ()), dtypes=("float32", "int64")), (0, 1), 10, None, (28, 28, 1)),
+    ],
+)
+def test_foreign(model, positions, classes, pixel_range, shape):
+    model.save("g.h5")
+    assert generate.find_inputs(model) == positions
+    about = generate.describe(model, *positions)
+    assert (about["classes"], about["pixel_range"]) == (classes, pixel_range)
+    arrays = run("g.h5")
+    assert arrays["images"].shape[1:] == shape
+    assert ("labels" in arrays) == (positions[1] is not None)
+
+
+def test_foreign_classes(capsys):
+    """The number of classes is that of the Embedding."""
+    model = glass(4, 7)
+    with h5py.File("g.h5", "r+") as file:
+        del file.attrs["gan"]
+    assert generate.describe(model, 0, 1)["classes"] == 7
+    assert "classes of this generator are 0 to 6" in error_of(capsys, "g.h5", "--labels", "5-7")
+
+
+@pytest.mark.parametrize("scale,guess", [(0.0, "0 to 1"), (-1.0, "-1 to 1")])
+def test_guessed_range(capsys, scale, guess):
+    glass(4)
+    with h5py.File("g.h5", "r+") as file:
+        del file.attrs["gan"]
+        file["model_weights/show/show/kernel"][:] = np.full((4, 784), scale)
+    error_name = "generate.py: warning: the range of the pixels is guessed: "
+    generate.main(["g.h5"])
+    assert capsys.readouterr().err == f"{error_name}{guess}\n"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        keras.Sequential([layers.Input((28, 28, 1)), layers.Flatten(), layers.Dense(1)]),
+        keras.Sequential([layers.Input((32, 32, 3)), layers.Conv2D(3, 3, padding="same")]),
+        keras.Sequential([layers.Input((100,)), layers.Dense(10)]),
+        keras.Sequential([layers.Input((100,)), layers.Dense(49)]),
+        keras.Sequential([layers.Input((None, 8)), layers.Dense(784)]),
+        shaped(inputs=((100,), (10,)), **FLOATS),
+        shaped(inputs=((1,), (1,)), **FLOATS),
+        shaped(inputs=((9,), (1,), (1,)), dtypes=("float32",) * 3),
+        shaped(inputs=((9,),), dtypes=("int32",)),
+    ],
+)
+def test_not_a_generator(capsys, model):
+    model.save("g.h5")
+    assert "not a generator of images" in error_of(capsys, "g.h5")
+
+
+# ------------------------------------------------------------------------- the command line
+
+MISTAKES = {
+    "none.h5": "cannot read none.h5 (No such file or directory)",
+    "folder": "cannot read folder (Is a directory)",
+    "picture.h5": "no HDF5 file",
+    "truncated.h5": "damaged or incomplete",
+    "weights.h5": "only weights",
+    "notjson.h5": "damaged or incomplete",
+    "g.h5 --grid 0x5": "'0x5' is not ROWSxCOLUMNS",
+    "g.h5 --grid axb": "'axb' is not ROWSxCOLUMNS",
+    "g.h5 --grid 5x500": "'5x500' is not ROWSxCOLUMNS",
+    "g.h5 --labels 3-": "'3-' is no list of classes",
+    "g.h5 --labels 9-0": "'9-0' is no list of classes",
+    "g.h5 --vector none.npy": "'none.npy' is neither a number nor a .npy file",
+    "g.h5 --vector picture.h5": "'picture.h5' is neither a number nor a .npy file",
+    "g.h5 --vector cube.npy": "holds no finite points",
+    "g.h5 --vector nan": "holds no finite points",
+    "g.h5 --vector": "expected one argument",
+    "g.h5 --seed -1": "--seed starts at 0",
+    "g.h5 --seed x": "invalid int value",
+    "g.h5 --count 0 --npz a.npz": "--count at 1",
+    "g.h5 --count 9": "--count needs --images DIR or --npz",
+    "g.h5 --images new": "--images needs --count",
+    "g.h5 --count 9 --images picture.h5": "not an empty folder",
+    "g.h5 --count 9 --images none/new": "cannot write to the folder none",
+    "g.h5 --count 9 --npz a.npz --vector 0": "give it or --vector",
+    "g.h5 --out none/a.png": "cannot write to the folder none",
+    "g.h5 --out g.h5": "must end in .png",
+    "g.h5 --npz g.h5": "must end in .npz",
+    "g.h5 --out dir.png": "is a folder",
+    "": "required: MODEL.h5",
+    "g.h5 g.h5": "unrecognized arguments: g.h5",
+}
+
+
+def test_mistakes(capsys):
+    """Each ends in one line, and before TensorFlow starts: a mistyped name costs no seconds."""
+    small_file()
+    shutil.copy("g.h5", "weights.h5")
+    shutil.copy("g.h5", "notjson.h5")
+    with h5py.File("weights.h5", "r+") as file:
+        del file.attrs["model_config"]
+    with h5py.File("notjson.h5", "r+") as file:
+        file.attrs["model_config"] = "{"
+    Path("truncated.h5").write_bytes(Path("g.h5").read_bytes()[:3000])
+    np.save("cube.npy", np.zeros((2, 2, 8)))
+    matplotlib.image.imsave("picture.h5", np.zeros((8, 8)), format="png")
+    Path("folder").mkdir()
+    Path("dir.png").mkdir()
+    before = sorted(os.listdir())
+    for command, part in MISTAKES.items():
+        assert part in error_of(capsys, *command.split()), command
+    code = f"""if True:
+        import sys, generate
+        for command in {list(MISTAKES)!r} + ["--help"]:
+            try:
+                generate.main(command.split())
+            except SystemExit as error:
+                assert error.code == (0 if command == "--help" else 2), command
+        assert not {{"keras", "tensorflow", "matplotlib"}} & set(sys.modules)
+    """
+    env = os.environ | {"PYTHONPATH": str(SCRIPT.parent)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stderr.splitlines()) == len(MISTAKES)
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("change", [None, set_of(2, groups=2)])
+def test_program(change):
+    """As a program it is quiet but for one line: where the picture is, or what is wrong."""
+    small_file(change=change)
+    command = [sys.executable, str(SCRIPT), "g.h5"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if change is None:
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout == "25 images in g_samples.png\n"
+    else:
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.startswith("generate.py: error: g.h5 holds a model")
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_show(monkeypatch, capsys):
+    import matplotlib.pyplot as plt
+
+    glass(4)
+    shown = []
+    monkeypatch.setattr(plt, "get_backend", lambda: "TkAgg")
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gca().images[0].get_array().shape))
+    generate.main(["g.h5", "--show"])
+    assert shown == [matplotlib.image.imread("g_samples.png").shape]
+    monkeypatch.setattr(plt, "get_backend", lambda: "agg")
+    with pytest.raises(SystemExit):
+        generate.main(["g.h5", "--show"])
+    assert "no window can be opened here" in capsys.readouterr().err
