@@ -70,6 +70,11 @@ def test_parameter_counts(name):
 # ---- update isolation --------------------------------------------------------------------------
 
 
+def learned(model):
+    """Return the weights of a model but for the running averages of BatchNormalization."""
+    return [weight for weight in model.weights if "moving_" not in weight.path]
+
+
 def moved(before, weights):
     """Return for each weight whether it changed."""
     return [not np.array_equal(a, b) for a, b in zip(before, values(weights), strict=True)]
@@ -79,27 +84,24 @@ def moved(before, weights):
 def test_d_update_moves_all_of_d_and_g_update_all_of_g(name):
     script, g_model, d_model, gan_model = build(name)
     train_step = make_step(script, g_model, d_model, gan_model, make_dataset(script))
-    d_weights, g_weights = d_model.trainable_weights, g_model.trainable_weights
-    in_both = {id(weight) for weight in d_weights + g_weights}
-    d_model.trainable = True
-    q_weights = [w for w in gan_model.trainable_weights if id(w) not in in_both]
-    assert bool(q_weights) == (name == "infogan_mnist")
+    d_weights, g_weights, both = map(learned, (d_model, g_model, gan_model))
+    ids = {id(weight) for weight in d_weights + g_weights}
+    q_weights = [weight for weight in both if id(weight) not in ids]
+    assert d_weights and g_weights and bool(q_weights) == (name == "infogan_mnist")
 
     # with the learning rate of the other update at 0, what moves is this update's
-    for optimizer, own, other in (
-        (d_model.optimizer, d_weights + q_weights, g_weights),
-        (gan_model.optimizer, g_weights + q_weights, d_weights),
+    optimizers = d_model.optimizer, gan_model.optimizer
+    rates = [float(optimizer.learning_rate) for optimizer in optimizers]
+    for k, own, other in (
+        (0, d_weights + q_weights, g_weights),
+        (1, g_weights + q_weights, d_weights),
     ):
-        both = (d_model.optimizer, gan_model.optimizer)
-        rates = [float(o.learning_rate) for o in both]
-        for o in both:
-            o.learning_rate = rates[both.index(o)] if o is optimizer else 0.0
+        for i, optimizer in enumerate(optimizers):
+            optimizer.learning_rate = rates[i] if i == k else 0.0
         own_before, other_before = values(own), values(other)
         train_step(0, N_STEPS)
         assert all(moved(own_before, own))
         assert not any(moved(other_before, other))
-        for o, rate in zip(both, rates, strict=True):
-            o.learning_rate = rate
 
 
 # ---- the compiled step equals the tutorial's loop ------------------------------------------------
