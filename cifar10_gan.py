@@ -252,7 +252,8 @@ def train(g_model, d_model, gan_model, dataset, settings):
 # ---- plumbing, the same in every script: compiled loop, files, data, command line -----------
 
 DATASET = keras.datasets.cifar10
-CACHED = "cifar-10-batches-py-target_archive"  # where Keras keeps it, and what it must be
+PUBLISHED = "cifar-10-python.tar.gz"
+CACHED = "cifar-10-batches-py-target_archive"  # where in ~/.keras/datasets Keras keeps it
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 
 
@@ -415,8 +416,8 @@ def download():
         (images, labels), _ = DATASET.load_data()
     except Exception:
         fail(
-            f"the data set cannot be downloaded and {cached} does not exist: put it there, or give"
-            " your own with --data (--data samples/digits.npz works offline)"
+            f"the data set cannot be downloaded, and there is no {cached}: put {PUBLISHED} there under"
+            " that name, or name your own data with --data (--data samples/digits.npz works offline)"
         )
     return images, labels
 

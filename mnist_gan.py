@@ -238,7 +238,7 @@ def train(g_model, d_model, gan_model, dataset, settings):
 # ---- plumbing, the same in every script: compiled loop, files, data, command line -----------
 
 DATASET = keras.datasets.mnist
-CACHED = "mnist.npz"  # where Keras keeps it, in ~/.keras/datasets, and what it must be
+PUBLISHED = CACHED = "mnist.npz"  # what it is, and where in ~/.keras/datasets Keras keeps it
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
@@ -392,8 +392,8 @@ def download():
         (images, labels), _ = DATASET.load_data()
     except Exception:
         fail(
-            f"the data set cannot be downloaded and {cached} does not exist: put it there, or give"
-            " your own with --data (--data samples/digits.npz works offline)"
+            f"the data set cannot be downloaded, and there is no {cached}: put {PUBLISHED} there under"
+            " that name, or name your own data with --data (--data samples/digits.npz works offline)"
         )
     return images, labels
 
