@@ -29,7 +29,8 @@ import h5py
 import matplotlib
 import numpy as np
 
-os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors only
 stderr = os.dup(2)  # TensorFlow logs its start-up to descriptor 2, whatever the level asked for
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 try:
@@ -447,8 +448,8 @@ def download():
         (images, labels), _ = DATASET.load_data()
     except Exception:
         fail(
-            f"the data set cannot be downloaded, and there is no {cached}: put {PUBLISHED} there under"
-            " that name, or name your own data with --data (--data samples/digits.npz works offline)"
+            f"the data set cannot be downloaded, and there is no {cached}: put {PUBLISHED} there"
+            " under that name, or use --data (--data samples/digits.npz works offline)"
         )
     return images, labels
 
