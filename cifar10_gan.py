@@ -265,8 +265,10 @@ def compile_batches(train_batch, jit_compile):
     @tf.function(jit_compile=jit_compile)
     def train_batches(step, n):
         losses = tf.zeros((MAX_BATCHES, len(LOSSES)))  # XLA needs a fixed size
-        for i in tf.range(n):
+        i = 0
+        while i < n:  # `for i in tf.range(n)` would make XLA compile anew for every n
             losses = tf.tensor_scatter_nd_update(losses, [[i]], [train_batch(step + i)])
+            i += 1
         return losses
 
     return lambda step, n: train_batches(tf.constant(step), tf.constant(n))[:n]
