@@ -25,6 +25,7 @@ import platform
 import signal
 import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,10 +50,16 @@ logging.getLogger("absl").setLevel(logging.ERROR)  # Keras calls .h5 a legacy fo
 
 IMAGE_SHAPE = (32, 32, 3)
 PIXEL_RANGE = (-1.0, 1.0)  # of the images that G draws and D sees
+N_COLUMNS = 7  # of the grid
 LOSSES = ("d1", "d2", "g")  # the columns of losses.csv
+D_LOSSES = ("d1", "d2")  # those that near 0 mean that D has won
 LINE = "d1={:.3f}, d2={:.3f} g={:.3f}"  # the tutorial's line per batch
-MAX_BATCHES = 1000  # trained by one call of the compiled step
 XLA_ON_CPU = False  # it makes these convolutions many times slower there; a GPU always uses it
+FLAGS = {  # of this script: the exercises at the tutorial's end
+    "--batch-norm": {"action": "store_true", "help": "BatchNormalization in G"},
+    "--upsample": {"choices": ("transpose", "nearest"), "default": "transpose"},
+    "--label-smoothing": {"type": float, "default": 1.0, "help": "target of real images, 0.9"},
+}
 
 
 def define_discriminator(in_shape=IMAGE_SHAPE):
@@ -75,7 +82,7 @@ def define_discriminator(in_shape=IMAGE_SHAPE):
     return model
 
 
-def define_generator(latent_dim=100):
+def define_generator(latent_dim=100, batch_norm=False, upsample="transpose"):
     """Build G: latent point (n, latent_dim) -> image (n, 32, 32, 3) in [-1, 1]."""
     model = keras.Sequential(name="generator")
     model.add(keras.Input((latent_dim,)))
@@ -89,7 +96,21 @@ def define_generator(latent_dim=100):
     model.add(layers.Conv2DTranspose(128, 4, strides=2, padding="same"))  # 32x32x128
     model.add(layers.LeakyReLU(negative_slope=0.2))
     model.add(layers.Conv2D(3, 3, activation="tanh", padding="same"))  # 32x32x3
-    return model
+    return vary(model, batch_norm, upsample)
+
+
+# Copied from mnist_gan.py
+def vary(model, batch_norm, upsample):
+    """Rebuild a Sequential G with the exercises --batch-norm and --upsample nearest."""
+    varied = keras.Sequential([keras.Input(model.input_shape[1:])], name=model.name)
+    for layer in model.layers:
+        if batch_norm and isinstance(layer, layers.LeakyReLU):
+            varied.add(layers.BatchNormalization())
+        if upsample == "nearest" and isinstance(layer, layers.Conv2DTranspose):
+            varied.add(layers.UpSampling2D(2))
+            layer = layers.Conv2D(layer.filters, layer.kernel_size, padding="same")
+        varied.add(layer)
+    return varied
 
 
 # Copied from mnist_gan.py
@@ -117,8 +138,9 @@ def load_real_samples(path=None):
 
 def generate_real_samples(dataset, n_samples, seed):
     """Draw real images with replacement: float32 (n, 32, 32, 3) in [-1, 1], labelled 1."""
+    low, high = PIXEL_RANGE
     ix = tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32)
-    X = tf.cast(tf.gather(dataset, ix), tf.float32) / 127.5 - 1.0
+    X = low + (high - low) / 255.0 * tf.cast(tf.gather(dataset, ix), tf.float32)
     return X, tf.ones((n_samples, 1))
 
 
@@ -134,8 +156,13 @@ def generate_fake_samples(g_model, latent_dim, n_samples, seed):
     return X, tf.zeros((n_samples, 1))
 
 
+def generate_grid(g_model, settings):
+    """Draw the 49 images of the grid, from the same latent points at every epoch."""
+    return generate_fake_samples(g_model, settings.latent_dim, 49, (settings.seed, -1))
+
+
 # Copied from mnist_gan.py
-def save_plot(examples, path, n_columns=10):
+def save_plot(examples, path, n_columns=N_COLUMNS):
     """Draw images (n, height, width, channels) in PIXEL_RANGE as a grid, grey ones inverted."""
     low, high = PIXEL_RANGE
     margin = ((0, 0), (1, 1), (1, 1), (0, 0))
@@ -147,24 +174,21 @@ def save_plot(examples, path, n_columns=10):
         plt.imsave(part, grid, cmap="gray_r", vmin=0, vmax=1)
 
 
-def summarize_performance(epoch, g_model, d_model, dataset, settings, n_samples=150):
-    """Report D's accuracy, and save the grid, the generator and the loss curves of an epoch.
-
-    The latent points are the same at every epoch, so that progress shows from grid to grid.
-    """
+def summarize_performance(epoch, g_model, d_model, gan_model, dataset, settings, n_samples=150):
+    """Report D's accuracy, and save the grid and the generator of an epoch."""
     seed = (settings.seed, -1)
     X_real, y_real = generate_real_samples(dataset, n_samples, seed)
     _, acc_real = d_model.evaluate(X_real, y_real, verbose=0)
     X_fake, y_fake = generate_fake_samples(g_model, settings.latent_dim, n_samples, seed)
     _, acc_fake = d_model.evaluate(X_fake, y_fake, verbose=0)
     print(f">Accuracy real: {acc_real:.0%}, fake: {acc_fake:.0%}")
-    save_plot(X_fake.numpy()[:49], settings.out / f"generated_plot_e{epoch:03d}.png", n_columns=7)
+    X_grid, _ = generate_grid(g_model, settings)
+    save_plot(X_grid.numpy(), settings.out / f"generated_plot_e{epoch:03d}.png")
     latent = [{"name": "noise", "size": settings.latent_dim, "distribution": "normal"}]
     save_generator(g_model, epoch, settings, kind="unconditional", latent=latent, classes=0)
-    plot_losses(settings.out)
 
 
-def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile):
+def make_train_step(g_model, d_model, gan_model, dataset, settings):
     """Compile the tutorial's batch; `dataset` is a uint8 tensor (n, 32, 32, 3) on the device.
 
     Returns:
@@ -187,6 +211,7 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
 
         # ---- Update D on real images: maximise log D(x) ----
         X_real, y_real = generate_real_samples(dataset, half_batch, seeds[0])
+        y_real *= settings.label_smoothing  # 1, or one-sided smoothing
         with tf.GradientTape() as tape:
             d_loss1 = bce(y_real, d_model(X_real, training=True))
         d_model.optimizer.apply(tape.gradient(d_loss1, d_weights), d_weights)
@@ -206,7 +231,7 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
 
         return tf.stack([d_loss1, d_loss2, g_loss])
 
-    return compile_batches(train_batch, jit_compile)
+    return compile_batches(train_batch)
 
 
 # Copied from mnist_gan.py
@@ -215,21 +240,24 @@ def train(g_model, d_model, gan_model, dataset, settings):
     n_epochs, out = settings.epochs, settings.out
     bat_per_epo = max(1, settings.n_images // settings.batch_size)
     bat_per_epo = min(bat_per_epo, settings.steps_per_epoch or bat_per_epo)
-    jit_compile = XLA_ON_CPU or bool(tf.config.list_physical_devices("GPU"))
     dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
-    train_step = make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
-    step, checkpoints = open_checkpoints(out, d_model, gan_model)
+    if settings.ema:  # the optimizer then keeps averages of the weights that it moves
+        gan_model.optimizer.use_ema, gan_model.optimizer.ema_momentum = True, settings.ema
+    train_step = make_train_step(g_model, d_model, gan_model, dataset, settings)
+    checkpoints = open_checkpoints(out, d_model, gan_model)
+    step, offset = checkpoints.checkpoint.step, checkpoints.checkpoint.offset
+    if int(step) >= n_epochs * bat_per_epo:
+        fail(f"the run in {out} is complete: raise --epochs to train it further")
     losses_file = open_losses(out / "losses.csv", int(step))
     stop = []  # filled by Ctrl-C; the batches under way are finished, counted and saved first
     signal.signal(signal.SIGINT, lambda *_: stop.append(True))
     n, saved = 1, time.monotonic()  # batches a call; time of the last checkpoint
-    if int(step) >= n_epochs * bat_per_epo:
-        fail(f"the run in {out} is complete: raise --epochs to train it further")
-    for i in range(int(step) // bat_per_epo, n_epochs):
+    recent, warned = np.empty((0, len(LOSSES))), False  # the last batches' losses
+    while not stop and (i := int(step) // bat_per_epo) < n_epochs:
         bar = keras.utils.Progbar(bat_per_epo, stateful_metrics=[*LOSSES, "batches/s"])
         while not stop and (j := int(step) - i * bat_per_epo) < bat_per_epo:
             n, start = min(n, bat_per_epo - j), time.perf_counter()
-            losses = train_step(int(step), n).numpy()  # waits for the device
+            losses = train_step(int(step + offset), n).numpy()  # waits for the device
             rate = n / (time.perf_counter() - start)
             step.assign_add(n)
             for k, row in enumerate(losses, j + 1):
@@ -238,14 +266,26 @@ def train(g_model, d_model, gan_model, dataset, settings):
                     print(f">{i + 1}, {k}/{bat_per_epo}, {LINE.format(*row)}")
             if not settings.print_batches:
                 bar.update(j + n, [*zip(LOSSES, losses[-1], strict=True), ("batches/s", rate)])
+            recent = np.concatenate([recent, losses])[-STRETCH:]
+            if not (finite := np.isfinite(losses).all()):
+                break
             n = max(1, min(MAX_BATCHES, int(rate)))  # about a second a call
-        finished = int(step) == (i + 1) * bat_per_epo
-        due = (i + 1) % settings.snapshot_every == 0 or i + 1 == n_epochs
         losses_file.flush()
-        if finished and due:
-            summarize_performance(i + 1, g_model, d_model, dataset, settings)
+        trouble = find_trouble(recent, g_model, settings)
+        if trouble and not (warned and finite):
+            raise_alarm(f"epoch {i + 1}: {trouble}", finite, checkpoints, settings)
+            # still here: there was a warning, or the run is back at its last checkpoint
+            warned = settings.on_collapse == "warn"
+            losses_file, recent = open_losses(out / "losses.csv", int(step)), recent[:0]
+        due = (i + 1) % settings.snapshot_every == 0 or i + 1 == n_epochs
+        if due and int(step) == (i + 1) * bat_per_epo:
+            summarize_performance(i + 1, g_model, d_model, gan_model, dataset, settings)
+            if settings.ema:
+                with averaged_weights(g_model, gan_model, settings) as averaged:
+                    summarize_performance(i + 1, g_model, d_model, gan_model, dataset, averaged)
+            plot_losses(out)
         if due or stop or time.monotonic() - saved > 60:
-            checkpoints.save(int(step))
+            checkpoints.save(int(step + offset))
             saved = time.monotonic()
         if stop:
             command = f"python {Path(__file__).name} --resume --out {out}"
@@ -253,7 +293,54 @@ def train(g_model, d_model, gan_model, dataset, settings):
             raise SystemExit(130)
 
 
-# ---- plumbing, the same in every script: compiled loop, files, data, command line -----------
+# ---- the tutorial's earlier stages, --show ------------------------------------------------------
+
+
+# Copied from mnist_gan.py
+def train_discriminator(d_model, dataset, settings, n_iter=100):
+    """Train D alone to tell real images from random pixels; a line per batch."""
+    d_model.trainable = True
+    for i in range(n_iter):
+        seeds = tf.random.split((settings.seed, i), 2)
+        X_real, y_real = generate_real_samples(dataset, settings.batch_size // 2, seeds[0])
+        X_fake = tf.random.stateless_uniform(X_real.shape, seeds[1], *PIXEL_RANGE)
+        real = d_model.train_on_batch(X_real, y_real, return_dict=True)
+        fake = d_model.train_on_batch(X_fake, tf.zeros_like(y_real), return_dict=True)
+        print(f">{i + 1} real={real['accuracy']:.0%} fake={fake['accuracy']:.0%}")
+
+
+# Copied from mnist_gan.py
+def show(stage, g_model, d_model, gan_model, settings):
+    """Show a stage: real images, the three models, the untrained G's grid, or D trained alone."""
+    out, (low, high) = make_folder(settings.out), PIXEL_RANGE
+    if stage == "data":
+        side = 5 if IMAGE_SHAPE[-1] == 1 else 7  # 25 digits or 49 photographs, as the tutorials
+        images = tf.nest.flatten(load_real_samples(settings.data))[0][: side * side]
+        save_plot(low + (high - low) / 255 * images, out / "data_plot.png", side)
+    elif stage == "untrained":
+        images = tf.nest.flatten(generate_grid(g_model, settings))[0]
+        save_plot(images.numpy(), out / "untrained_plot.png")
+    elif stage == "discriminator":
+        dataset = tf.nest.map_structure(tf.constant, load_real_samples(settings.data))
+        train_discriminator(d_model, dataset, settings)
+    else:
+        models = d_model, g_model, gan_model
+        for model in models:
+            d_model.trainable = model is d_model  # the composite leaves D as it is
+            model.summary()
+        try:
+            for model in models:
+                path = out / f"{model.name}_plot.png"
+                keras.utils.plot_model(model, path, show_shapes=True, show_layer_names=True)
+        except ImportError:
+            print("For the diagrams install Graphviz: apt-get install graphviz", file=sys.stderr)
+
+
+# ---- plumbing, the same in every script: compiled loop, alarm, files, data, command line --------
+
+MAX_BATCHES = 1000  # trained by one call of the compiled step
+STRETCH = 100  # batches whose losses the alarm looks at
+RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.cifar10
 PUBLISHED = "cifar-10-python.tar.gz"
@@ -262,8 +349,9 @@ SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 
 
 # Copied from mnist_gan.py
-def compile_batches(train_batch, jit_compile):
+def compile_batches(train_batch):
     """Compile a loop over train_batch(step), to train several batches in one call."""
+    jit_compile = XLA_ON_CPU or bool(tf.config.list_physical_devices("GPU"))
 
     @tf.function(jit_compile=jit_compile)
     def train_batches(step, n):
@@ -275,6 +363,64 @@ def compile_batches(train_batch, jit_compile):
         return losses
 
     return lambda step, n: train_batches(tf.constant(step), tf.constant(n))[:n]
+
+
+# Copied from mnist_gan.py
+def find_trouble(recent, g_model, settings):
+    """Look at the last batches' losses (n, len(LOSSES)) and at the grid for a failed training.
+
+    Returns:
+        what was seen, or None. Losses are judged from STRETCH batches on, but for NaN and inf.
+    """
+    if not np.isfinite(recent).all():
+        return "a loss is no longer a finite number"
+    if len(recent) < STRETCH:
+        return None
+    d_loss = recent[:, [LOSSES.index(name) for name in D_LOSSES]].mean()
+    target = [getattr(settings, "label_smoothing", 1.0)]  # of the real half
+    least = float(keras.losses.binary_crossentropy(target, target)) / 2
+    if d_loss - least < 0.03:
+        return f"D's loss was {d_loss:.3f} for {STRETCH} batches: D wins, and G learns no more"
+    low, high = PIXEL_RANGE
+    images = tf.nest.flatten(generate_grid(g_model, settings))[0]
+    column = np.reshape(images, (-1, N_COLUMNS, *IMAGE_SHAPE))  # one class, where there are any
+    if (spread := column.std(axis=0).mean() / (high - low)) < 0.01:
+        return f"images differ by only {spread:.1%} of the pixels' range: G draws one image"
+    return None
+
+
+# Copied from mnist_gan.py
+def raise_alarm(trouble, finite, checkpoints, settings):
+    """Warn of a failed training, stop the run or take it back: see --on-collapse."""
+    run = checkpoints.checkpoint
+    offset = int(run.offset) + RESTART
+    if settings.on_collapse == "restart" and offset <= 3 * RESTART:
+        run.restore(checkpoints.latest_checkpoint)
+        run.offset.assign(offset)
+        advice = f"going back to batch {int(run.step)}, with fresh random numbers"
+    elif settings.on_collapse == "warn" and finite:
+        advice = "try --on-collapse restart, another --seed, or an earlier snapshot"
+    else:
+        fail(f"{trouble}; stopped, earlier snapshots are kept: try another --seed", status=1)
+    print(f"{Path(__file__).name}: warning: {trouble}; {advice}", file=sys.stderr)
+
+
+# Copied from mnist_gan.py
+@contextlib.contextmanager
+def averaged_weights(g_model, gan_model, settings):
+    """Give G the averages that --ema keeps, for a while; yield settings for their files, in ema/.
+
+    BatchNormalization's running averages are not averaged again.
+    """
+    weights = g_model.get_weights()
+    averages = [v for v in gan_model.optimizer.variables if v.name.endswith("_average")]
+    for weight, average in zip(g_model.trainable_variables, averages, strict=False):  # then Q's
+        weight.assign(average)
+    averaged = argparse.Namespace(**{**vars(settings), "out": settings.out / "ema"})
+    averaged.out.mkdir(exist_ok=True)
+    print("With averaged weights:")
+    yield averaged
+    g_model.set_weights(weights)
 
 
 # Copied from mnist_gan.py
@@ -338,18 +484,20 @@ def open_checkpoints(out, d_model, gan_model):
     """Restore the last checkpoint: weights, optimizers, Dropout's random state, batches done.
 
     Returns:
-        step, a variable with the number of batches done, and the manager that saves it all.
+        the manager that saves them all; its checkpoint has `step`, the number of batches done,
+        and `offset`, which a restart raises so that batches draw other random numbers.
     """
-    step = tf.Variable(0)
     parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
     state = [v.value for part in parts for v in part.variables]
-    checkpoint = tf.train.Checkpoint(step=step, state=state)
+    checkpoint = tf.train.Checkpoint(state=state, step=tf.Variable(0), offset=tf.Variable(0))
     checkpoints = tf.train.CheckpointManager(checkpoint, out / "checkpoint", max_to_keep=1)
     try:
         checkpoint.restore(checkpoints.latest_checkpoint)
     except Exception as error:
         fail(f"the checkpoint in {out} is damaged ({error}): start again with another --out")
-    return step, checkpoints
+    if not checkpoints.latest_checkpoint:
+        checkpoints.save(0)  # the start, for a collapse before the next one
+    return checkpoints
 
 
 # Copied from mnist_gan.py
@@ -429,10 +577,10 @@ def download():
 
 
 # Copied from mnist_gan.py
-def fail(message):
-    """End the program with one line that says what to do, and exit status 2."""
+def fail(message, status=2):
+    """End the program with one line that says what to do, and an exit status."""
     print(f"{Path(__file__).name}: error: {message}", file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(status)
 
 
 # Copied from mnist_gan.py
@@ -447,7 +595,7 @@ def whole_number(text):
 def parse_arguments(argv, n_epochs, n_batch, latent_dim):
     """Read the command line; --resume takes what it leaves out from the stopped run."""
     name = Path(__file__).stem
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.set_defaults(script=name)
     parser.error = fail
     add = parser.add_argument
@@ -461,6 +609,11 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
     add("--snapshot-every", type=whole_number, default=10, help="epochs; default: %(default)s")
     add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
+    add("--ema", type=float, help="also save G with averaged weights, 0.999 of them kept a batch")
+    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn")
+    add("--show", choices=("data", "models", "untrained", "discriminator"), help="a stage, and end")
+    for flag, options in FLAGS.items():
+        add(flag, **options)
     settings = parser.parse_args(argv)
     path = settings.out / "settings.json"
     if settings.resume:
@@ -471,40 +624,61 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
             fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
-        for key in ("batch_size", "latent_dim", "seed", "steps_per_epoch"):
+        for flag in (
+            "--batch-size",
+            "--latent-dim",
+            "--seed",
+            "--steps-per-epoch",
+            "--ema",
+            *FLAGS,
+        ):
+            key = flag[2:].replace("-", "_")
             if getattr(settings, key) != stopped[key]:
-                flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
+    elif settings.show:
+        return settings
     elif path.exists() or any(settings.out.glob("generator_model_*.h5")):
         fail(f"{settings.out} holds a run: add --resume to go on, or choose another --out")
     if settings.batch_size < 2 or not 0 <= settings.seed < 2**31:
         fail("--batch-size must be at least 2, and --seed from 0 to 2147483647")
+    if settings.ema is not None and not 0 < settings.ema < 1:
+        fail("--ema must be above 0 and below 1")
     return settings
 
 
 # Copied from mnist_gan.py
-def start_run(settings, n_images):
+def make_folder(path):
+    """Make a folder to write to, where there is none yet, and return its path."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()  # a folder may exist and yet be closed to us
+    except OSError as error:
+        fail(f"cannot write to --out {path}: {error}")
+    return path
+
+
+# Copied from mnist_gan.py
+def start_run(settings, dataset):
     """Make the folder of the run and write the settings into it."""
+    n_images = len(tf.nest.flatten(dataset)[0])
     settings.n_images = getattr(settings, "n_images", n_images)
     if settings.n_images != n_images:
         fail(f"--data holds {n_images} images, but the run began with {settings.n_images}")
-    try:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        with written_beside(settings.out / "settings.json") as part:
-            part.write_text(json.dumps(vars(settings) | {"resume": False}, default=str, indent=1))
-    except OSError as error:
-        fail(f"cannot write to --out {settings.out}: {error}")
+    with written_beside(make_folder(settings.out) / "settings.json") as part:
+        part.write_text(json.dumps(vars(settings) | {"resume": False}, default=str, indent=1))
     settings.print_batches |= not sys.stdout.isatty()
 
 
 def main(argv=None):
     settings = parse_arguments(argv, n_epochs=200, n_batch=128, latent_dim=100)
-    dataset = load_real_samples(settings.data)
-    start_run(settings, len(dataset))
     keras.utils.set_random_seed(settings.seed)
     d_model = define_discriminator()
-    g_model = define_generator(settings.latent_dim)
+    g_model = define_generator(settings.latent_dim, settings.batch_norm, settings.upsample)
     gan_model = define_gan(g_model, d_model)
+    if settings.show:
+        return show(settings.show, g_model, d_model, gan_model, settings)
+    dataset = load_real_samples(settings.data)
+    start_run(settings, dataset)
     train(g_model, d_model, gan_model, dataset, settings)
 
 

@@ -27,6 +27,7 @@ import platform
 import signal
 import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -53,15 +54,21 @@ IMAGE_SHAPE = (28, 28, 1)
 N_CLASSES = 10  # values of the categorical code
 N_CODES = 2  # continuous codes
 PIXEL_RANGE = (0.0, 1.0)  # of the images that G draws and D sees
+N_COLUMNS = 10  # of the grid
 LOSSES = ("d_real", "d_fake", "g", "q_category", "q_codes")  # the columns of losses.csv
+D_LOSSES = ("d_real", "d_fake")  # those that near 0 mean that D has won
 LINE = "d[{:.3f},{:.3f}], g[{:.3f}], q[{:.3f},{:.3f}]"  # the tutorial's line per batch
 LOSS_OF_OUTPUT = {
     "real": "binary_crossentropy",
     "category": "categorical_crossentropy",
     "codes": "mean_squared_error",
 }
-MAX_BATCHES = 1000  # trained by one call of the compiled step
 XLA_ON_CPU = False  # it makes these convolutions many times slower there; a GPU always uses it
+FLAGS = {  # of this script: the variant of "GAN collection 3" and what that leaves out in turn
+    "--labelled": {"action": "store_true", "help": "the category is the label; 38 of noise"},
+    "--without-cf": {"action": "store_true", "help": "no class loss on fakes"},
+    "--without-cr": {"action": "store_true", "help": "no class loss on real images"},
+}
 
 
 def define_discriminator(in_shape=IMAGE_SHAPE):
@@ -127,26 +134,33 @@ def define_gan(g_model, d_model, q_model):
     return model
 
 
-# Copied from mnist_gan.py
-def load_real_samples(path=None):
+def load_real_samples(path=None, labelled=False):
     """Load the training images: MNIST, or the .npz file or folder at `path`.
 
     Returns:
-        uint8 (n, 28, 28, 1), values 0 to 255; they are scaled when a batch is drawn.
+        images uint8 (n, 28, 28, 1), values 0 to 255, which are scaled when a batch is drawn; and
+        labels int32 (n,), 0 to 9, or -1 throughout where they are not to be read.
     """
-    images, _ = read_data(path, labelled=False)
-    return images
+    images, labels = read_data(path, labelled)
+    return images, labels if labelled else np.full(len(images), -1, "int32")
 
 
-# In the next three functions `seed` is a pair of whole numbers: one pair always draws one result.
+# In the next functions `seed` is a pair of whole numbers: one pair always draws one result.
 
 
-# Copied from mnist_gan.py
 def generate_real_samples(dataset, n_samples, seed):
     """Draw real images with replacement: float32 (n, 28, 28, 1) in [0, 1], labelled 1."""
-    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32)
-    X = tf.cast(tf.gather(dataset, ix), tf.float32) / 255.0
+    images, _ = dataset
+    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(images), tf.int32)
+    X = tf.cast(tf.gather(images, ix), tf.float32) / 255.0
     return X, tf.ones((n_samples, 1))
+
+
+def generate_real_labels(dataset, n_samples, seed):
+    """Give the one-hot labels (n, 10) of the images that generate_real_samples draws by `seed`."""
+    _, labels = dataset
+    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(labels), tf.int32)
+    return tf.one_hot(tf.gather(labels, ix), N_CLASSES)
 
 
 def generate_latent_points(latent_dim, n_samples, seed):
@@ -168,8 +182,16 @@ def generate_fake_samples(g_model, noise, category, codes):
     return X, tf.zeros((len(noise), 1))
 
 
+def generate_grid(g_model, settings, n_rows=10):
+    """Draw the grid's images: a column per category, a row per noise and codes, every epoch's."""
+    noise, _, codes = generate_latent_points(settings.latent_dim, n_rows, (settings.seed, -1))
+    noise, codes = tf.repeat(noise, N_CLASSES, 0), tf.repeat(codes, N_CLASSES, 0)
+    category = tf.tile(tf.eye(N_CLASSES), [n_rows, 1])
+    return generate_fake_samples(g_model, noise, category, codes)
+
+
 # Copied from mnist_gan.py
-def save_plot(examples, path, n_columns=10):
+def save_plot(examples, path, n_columns=N_COLUMNS):
     """Draw images (n, height, width, channels) in PIXEL_RANGE as a grid, grey ones inverted."""
     low, high = PIXEL_RANGE
     margin = ((0, 0), (1, 1), (1, 1), (0, 0))
@@ -181,42 +203,72 @@ def save_plot(examples, path, n_columns=10):
         plt.imsave(part, grid, cmap="gray_r", vmin=0, vmax=1)
 
 
-def summarize_performance(epoch, g_model, d_model, dataset, settings, n_rows=10):
-    """Report D's accuracy, and save the grids, the generator and the loss curves of an epoch.
+def summarize_performance(epoch, g_model, d_model, gan_model, dataset, settings, n_samples=100):
+    """Report D's accuracy, and save the grids and the generator of an epoch.
 
-    generated_plot_eNNN.png has a column per category, and a row per noise and codes; in _c1 and
-    _c2 a row is a category, and that continuous code goes from -2 to 2 along it. The latent points
-    are the same at every epoch, so that progress shows from grid to grid.
+    In generated_plot_eNNN_c1.png and _c2 a row is a category, and that continuous code goes from
+    -2 to 2 along it. With --labelled there are two pictures more.
     """
-    seed = (settings.seed, -1)
-    X_real, y_real = generate_real_samples(dataset, n_rows * N_CLASSES, seed)
+    path = str(settings.out / f"generated_plot_e{epoch:03d}")
+    X_real, y_real = generate_real_samples(dataset, n_samples, (settings.seed, -1))
     _, acc_real = d_model.evaluate(X_real, y_real, verbose=0)
-    noise, _, codes = generate_latent_points(settings.latent_dim, n_rows, seed)
-    noise, codes = tf.repeat(noise, N_CLASSES, 0), tf.repeat(codes, N_CLASSES, 0)
-    category = tf.tile(tf.eye(N_CLASSES), [n_rows, 1])
-    X_fake, y_fake = generate_fake_samples(g_model, noise, category, codes)
+    X_fake, y_fake = generate_grid(g_model, settings)
     _, acc_fake = d_model.evaluate(X_fake, y_fake, verbose=0)
     print(f">Accuracy real: {acc_real:.0%}, fake: {acc_fake:.0%}")
-    save_plot(X_fake.numpy(), settings.out / f"generated_plot_e{epoch:03d}.png", N_CLASSES)
+    save_plot(X_fake.numpy(), Path(f"{path}.png"))
 
-    n_steps = 10
-    noise = tf.repeat(noise[:1], N_CLASSES * n_steps, 0)
-    category = tf.repeat(tf.eye(N_CLASSES), n_steps, 0)
-    sweep = tf.tile(tf.linspace(-2.0, 2.0, n_steps)[:, None], [N_CLASSES, 1])
+    noise, _, _ = generate_latent_points(settings.latent_dim, 1, (settings.seed, -1))
+    category = tf.repeat(tf.eye(N_CLASSES), 10, 0)
+    sweep = tf.tile(tf.linspace(-2.0, 2.0, 10)[:, None], [N_CLASSES, 1])
     for k in range(N_CODES):
         codes = sweep * tf.one_hot(k, N_CODES)  # the other code stays 0
-        X_fake, _ = generate_fake_samples(g_model, noise, category, codes)
-        save_plot(X_fake.numpy(), settings.out / f"generated_plot_e{epoch:03d}_c{k + 1}.png")
+        X_fake, _ = generate_fake_samples(g_model, tf.repeat(noise, 100, 0), category, codes)
+        save_plot(X_fake.numpy(), Path(f"{path}_c{k + 1}.png"))
+    if settings.labelled:
+        save_labelled_plots(path, g_model, gan_model.get_layer("d_and_q"), settings)
     latent = [
         {"name": "noise", "size": settings.latent_dim, "distribution": "normal"},
         {"name": "category", "size": N_CLASSES, "distribution": "one-hot"},
         {"name": "codes", "size": N_CODES, "distribution": "uniform"},
     ]
     save_generator(g_model, epoch, settings, kind="infogan", latent=latent, classes=N_CLASSES)
-    plot_losses(settings.out)
 
 
-def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile):
+def save_labelled_plots(path, g_model, dq_model, settings):
+    """Save the two pictures of "GAN collection 3", for --labelled.
+
+    PATH_labels.png: a test digit of each class, over a digit generated with its label; above each
+    the class that Q sees, the label, and the codes that Q recovers. PATH_codes.png: a column per
+    label, both codes going from -1 to 1 downwards.
+    """
+    X_test, y_test = load_test_samples(settings.data)
+    seen = dq_model.predict(X_test, verbose=0)["category"].argmax(axis=1)
+    noise, _, codes = generate_latent_points(settings.latent_dim, N_CLASSES, (settings.seed, -2))
+    X_fake, _ = generate_fake_samples(g_model, noise, tf.eye(N_CLASSES), codes)
+    X_real = X_test[[np.argmax(y_test == k) for k in range(N_CLASSES)]]  # the first of each class
+    figure, axes = plt.subplots(2, N_CLASSES, figsize=(12, 3.4), layout="constrained")
+    for row, X in zip(axes, (X_real, X_fake), strict=True):
+        out = dq_model.predict(X, verbose=0)
+        for k, axis in enumerate(row):
+            axis.imshow(X[k], cmap="gray_r", vmin=0, vmax=1)
+            axis.set_axis_off()
+            text = "  ".join(f"{code:.2f}" for code in out["codes"][k])
+            axis.set_title(f"class {out['category'][k].argmax()}, label {k}\n{text}", fontsize=8)
+    with written_beside(Path(f"{path}_labels.png")) as part:
+        figure.savefig(part)
+    plt.close(figure)
+    noise, sweep = tf.repeat(noise[:1], 100, 0), tf.linspace(-1.0, 1.0, 10)[:, None]
+    codes = tf.repeat(tf.tile(sweep, [1, N_CODES]), N_CLASSES, 0)
+    X_fake, _ = generate_fake_samples(g_model, noise, tf.tile(tf.eye(N_CLASSES), [10, 1]), codes)
+    save_plot(X_fake.numpy(), Path(f"{path}_codes.png"))
+
+    X_fake, _ = generate_grid(g_model, settings)
+    drawn = dq_model.predict(X_fake, verbose=0)["category"].argmax(axis=1)
+    acc_fake = np.mean(drawn == np.arange(len(drawn)) % N_CLASSES)
+    print(f">Class accuracy test: {np.mean(seen == y_test):.1%}, fake: {acc_fake:.0%}")
+
+
+def make_train_step(g_model, d_model, gan_model, dataset, settings):
     """Compile the tutorial's batch; `dataset` is a uint8 tensor (n, 28, 28, 1) on the device.
 
     Returns:
@@ -225,6 +277,9 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
         the batch's number, so it does not matter how many batches one call trains.
     """
     n_batch, latent_dim = settings.batch_size, settings.latent_dim
+    cf, cr = 1.0, 0.0  # weights of the class losses on fakes and on real images
+    if settings.labelled:
+        cf, cr = 0.5 * (not settings.without_cf), 0.5 * (not settings.without_cr)
     bce, mse = keras.losses.BinaryCrossentropy(), keras.losses.MeanSquaredError()
     ce = keras.losses.CategoricalCrossentropy()
     # define_gan froze D, and a step traced now would never move it, and its BatchNormalization
@@ -242,14 +297,20 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
         seeds = tf.random.split(tf.stack([settings.seed, step]), 3)
         X_real, y_real = generate_real_samples(dataset, n_batch, seeds[0])
         noise, category, codes = generate_latent_points(latent_dim, n_batch, seeds[1])
+        if settings.labelled:
+            category = generate_real_labels(dataset, n_batch, seeds[0])
         X_fake, y_fake = generate_fake_samples(g_model, noise, category, codes)
 
         # ---- Update D and Q: maximise log D(x) + log(1 - D(G(z, c))) + log Q(c | G(z, c)) ----
         with tf.GradientTape() as tape:
-            d_real = bce(y_real, d_model(X_real, training=True))
+            if cr:
+                out = dq_model(X_real, training=True)
+                d_real, q_real = bce(y_real, out["real"]), ce(category, out["category"])
+            else:
+                d_real, q_real = bce(y_real, d_model(X_real, training=True)), 0.0
             out = dq_model(X_fake, training=True)
-            d_fake = bce(y_fake, out["real"])
-            d_loss = d_real + d_fake + ce(category, out["category"]) + mse(codes, out["codes"])
+            d_fake, q_fake = bce(y_fake, out["real"]), ce(category, out["category"])
+            d_loss = d_real + d_fake + cf * q_fake + cr * q_real + mse(codes, out["codes"])
         weights = d_weights + q_weights
         d_model.optimizer.apply(tape.gradient(d_loss, weights), weights)
 
@@ -261,7 +322,7 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
             z = tf.concat([noise, category, codes], 1)
             out = gan_model(z, training=True)
             g = bce(y_gan, out["real"]), ce(category, out["category"]), mse(codes, out["codes"])
-            g_loss = g[0] + g[1] + g[2]
+            g_loss = g[0] + cf * g[1] + g[2]
         weights = g_weights + q_weights
         gan_model.optimizer.apply(tape.gradient(g_loss, weights), weights)
         for average, before in zip(d_averages, averages, strict=True):
@@ -269,7 +330,7 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
 
         return tf.stack([d_real, d_fake, *g])
 
-    return compile_batches(train_batch, jit_compile)
+    return compile_batches(train_batch)
 
 
 # Copied from mnist_gan.py
@@ -278,21 +339,24 @@ def train(g_model, d_model, gan_model, dataset, settings):
     n_epochs, out = settings.epochs, settings.out
     bat_per_epo = max(1, settings.n_images // settings.batch_size)
     bat_per_epo = min(bat_per_epo, settings.steps_per_epoch or bat_per_epo)
-    jit_compile = XLA_ON_CPU or bool(tf.config.list_physical_devices("GPU"))
     dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
-    train_step = make_train_step(g_model, d_model, gan_model, dataset, settings, jit_compile)
-    step, checkpoints = open_checkpoints(out, d_model, gan_model)
+    if settings.ema:  # the optimizer then keeps averages of the weights that it moves
+        gan_model.optimizer.use_ema, gan_model.optimizer.ema_momentum = True, settings.ema
+    train_step = make_train_step(g_model, d_model, gan_model, dataset, settings)
+    checkpoints = open_checkpoints(out, d_model, gan_model)
+    step, offset = checkpoints.checkpoint.step, checkpoints.checkpoint.offset
+    if int(step) >= n_epochs * bat_per_epo:
+        fail(f"the run in {out} is complete: raise --epochs to train it further")
     losses_file = open_losses(out / "losses.csv", int(step))
     stop = []  # filled by Ctrl-C; the batches under way are finished, counted and saved first
     signal.signal(signal.SIGINT, lambda *_: stop.append(True))
     n, saved = 1, time.monotonic()  # batches a call; time of the last checkpoint
-    if int(step) >= n_epochs * bat_per_epo:
-        fail(f"the run in {out} is complete: raise --epochs to train it further")
-    for i in range(int(step) // bat_per_epo, n_epochs):
+    recent, warned = np.empty((0, len(LOSSES))), False  # the last batches' losses
+    while not stop and (i := int(step) // bat_per_epo) < n_epochs:
         bar = keras.utils.Progbar(bat_per_epo, stateful_metrics=[*LOSSES, "batches/s"])
         while not stop and (j := int(step) - i * bat_per_epo) < bat_per_epo:
             n, start = min(n, bat_per_epo - j), time.perf_counter()
-            losses = train_step(int(step), n).numpy()  # waits for the device
+            losses = train_step(int(step + offset), n).numpy()  # waits for the device
             rate = n / (time.perf_counter() - start)
             step.assign_add(n)
             for k, row in enumerate(losses, j + 1):
@@ -301,14 +365,26 @@ def train(g_model, d_model, gan_model, dataset, settings):
                     print(f">{i + 1}, {k}/{bat_per_epo}, {LINE.format(*row)}")
             if not settings.print_batches:
                 bar.update(j + n, [*zip(LOSSES, losses[-1], strict=True), ("batches/s", rate)])
+            recent = np.concatenate([recent, losses])[-STRETCH:]
+            if not (finite := np.isfinite(losses).all()):
+                break
             n = max(1, min(MAX_BATCHES, int(rate)))  # about a second a call
-        finished = int(step) == (i + 1) * bat_per_epo
-        due = (i + 1) % settings.snapshot_every == 0 or i + 1 == n_epochs
         losses_file.flush()
-        if finished and due:
-            summarize_performance(i + 1, g_model, d_model, dataset, settings)
+        trouble = find_trouble(recent, g_model, settings)
+        if trouble and not (warned and finite):
+            raise_alarm(f"epoch {i + 1}: {trouble}", finite, checkpoints, settings)
+            # still here: there was a warning, or the run is back at its last checkpoint
+            warned = settings.on_collapse == "warn"
+            losses_file, recent = open_losses(out / "losses.csv", int(step)), recent[:0]
+        due = (i + 1) % settings.snapshot_every == 0 or i + 1 == n_epochs
+        if due and int(step) == (i + 1) * bat_per_epo:
+            summarize_performance(i + 1, g_model, d_model, gan_model, dataset, settings)
+            if settings.ema:
+                with averaged_weights(g_model, gan_model, settings) as averaged:
+                    summarize_performance(i + 1, g_model, d_model, gan_model, dataset, averaged)
+            plot_losses(out)
         if due or stop or time.monotonic() - saved > 60:
-            checkpoints.save(int(step))
+            checkpoints.save(int(step + offset))
             saved = time.monotonic()
         if stop:
             command = f"python {Path(__file__).name} --resume --out {out}"
@@ -316,7 +392,54 @@ def train(g_model, d_model, gan_model, dataset, settings):
             raise SystemExit(130)
 
 
-# ---- plumbing, the same in every script: compiled loop, files, data, command line -----------
+# ---- the tutorial's earlier stages, --show ------------------------------------------------------
+
+
+# Copied from mnist_gan.py
+def train_discriminator(d_model, dataset, settings, n_iter=100):
+    """Train D alone to tell real images from random pixels; a line per batch."""
+    d_model.trainable = True
+    for i in range(n_iter):
+        seeds = tf.random.split((settings.seed, i), 2)
+        X_real, y_real = generate_real_samples(dataset, settings.batch_size // 2, seeds[0])
+        X_fake = tf.random.stateless_uniform(X_real.shape, seeds[1], *PIXEL_RANGE)
+        real = d_model.train_on_batch(X_real, y_real, return_dict=True)
+        fake = d_model.train_on_batch(X_fake, tf.zeros_like(y_real), return_dict=True)
+        print(f">{i + 1} real={real['accuracy']:.0%} fake={fake['accuracy']:.0%}")
+
+
+# Copied from mnist_gan.py
+def show(stage, g_model, d_model, gan_model, settings):
+    """Show a stage: real images, the three models, the untrained G's grid, or D trained alone."""
+    out, (low, high) = make_folder(settings.out), PIXEL_RANGE
+    if stage == "data":
+        side = 5 if IMAGE_SHAPE[-1] == 1 else 7  # 25 digits or 49 photographs, as the tutorials
+        images = tf.nest.flatten(load_real_samples(settings.data))[0][: side * side]
+        save_plot(low + (high - low) / 255 * images, out / "data_plot.png", side)
+    elif stage == "untrained":
+        images = tf.nest.flatten(generate_grid(g_model, settings))[0]
+        save_plot(images.numpy(), out / "untrained_plot.png")
+    elif stage == "discriminator":
+        dataset = tf.nest.map_structure(tf.constant, load_real_samples(settings.data))
+        train_discriminator(d_model, dataset, settings)
+    else:
+        models = d_model, g_model, gan_model
+        for model in models:
+            d_model.trainable = model is d_model  # the composite leaves D as it is
+            model.summary()
+        try:
+            for model in models:
+                path = out / f"{model.name}_plot.png"
+                keras.utils.plot_model(model, path, show_shapes=True, show_layer_names=True)
+        except ImportError:
+            print("For the diagrams install Graphviz: apt-get install graphviz", file=sys.stderr)
+
+
+# ---- plumbing, the same in every script: compiled loop, alarm, files, data, command line --------
+
+MAX_BATCHES = 1000  # trained by one call of the compiled step
+STRETCH = 100  # batches whose losses the alarm looks at
+RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.mnist
 PUBLISHED = CACHED = "mnist.npz"  # what it is, and where in ~/.keras/datasets Keras keeps it
@@ -324,8 +447,9 @@ SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
 # Copied from mnist_gan.py
-def compile_batches(train_batch, jit_compile):
+def compile_batches(train_batch):
     """Compile a loop over train_batch(step), to train several batches in one call."""
+    jit_compile = XLA_ON_CPU or bool(tf.config.list_physical_devices("GPU"))
 
     @tf.function(jit_compile=jit_compile)
     def train_batches(step, n):
@@ -337,6 +461,64 @@ def compile_batches(train_batch, jit_compile):
         return losses
 
     return lambda step, n: train_batches(tf.constant(step), tf.constant(n))[:n]
+
+
+# Copied from mnist_gan.py
+def find_trouble(recent, g_model, settings):
+    """Look at the last batches' losses (n, len(LOSSES)) and at the grid for a failed training.
+
+    Returns:
+        what was seen, or None. Losses are judged from STRETCH batches on, but for NaN and inf.
+    """
+    if not np.isfinite(recent).all():
+        return "a loss is no longer a finite number"
+    if len(recent) < STRETCH:
+        return None
+    d_loss = recent[:, [LOSSES.index(name) for name in D_LOSSES]].mean()
+    target = [getattr(settings, "label_smoothing", 1.0)]  # of the real half
+    least = float(keras.losses.binary_crossentropy(target, target)) / 2
+    if d_loss - least < 0.03:
+        return f"D's loss was {d_loss:.3f} for {STRETCH} batches: D wins, and G learns no more"
+    low, high = PIXEL_RANGE
+    images = tf.nest.flatten(generate_grid(g_model, settings))[0]
+    column = np.reshape(images, (-1, N_COLUMNS, *IMAGE_SHAPE))  # one class, where there are any
+    if (spread := column.std(axis=0).mean() / (high - low)) < 0.01:
+        return f"images differ by only {spread:.1%} of the pixels' range: G draws one image"
+    return None
+
+
+# Copied from mnist_gan.py
+def raise_alarm(trouble, finite, checkpoints, settings):
+    """Warn of a failed training, stop the run or take it back: see --on-collapse."""
+    run = checkpoints.checkpoint
+    offset = int(run.offset) + RESTART
+    if settings.on_collapse == "restart" and offset <= 3 * RESTART:
+        run.restore(checkpoints.latest_checkpoint)
+        run.offset.assign(offset)
+        advice = f"going back to batch {int(run.step)}, with fresh random numbers"
+    elif settings.on_collapse == "warn" and finite:
+        advice = "try --on-collapse restart, another --seed, or an earlier snapshot"
+    else:
+        fail(f"{trouble}; stopped, earlier snapshots are kept: try another --seed", status=1)
+    print(f"{Path(__file__).name}: warning: {trouble}; {advice}", file=sys.stderr)
+
+
+# Copied from mnist_gan.py
+@contextlib.contextmanager
+def averaged_weights(g_model, gan_model, settings):
+    """Give G the averages that --ema keeps, for a while; yield settings for their files, in ema/.
+
+    BatchNormalization's running averages are not averaged again.
+    """
+    weights = g_model.get_weights()
+    averages = [v for v in gan_model.optimizer.variables if v.name.endswith("_average")]
+    for weight, average in zip(g_model.trainable_variables, averages, strict=False):  # then Q's
+        weight.assign(average)
+    averaged = argparse.Namespace(**{**vars(settings), "out": settings.out / "ema"})
+    averaged.out.mkdir(exist_ok=True)
+    print("With averaged weights:")
+    yield averaged
+    g_model.set_weights(weights)
 
 
 # Copied from mnist_gan.py
@@ -400,18 +582,20 @@ def open_checkpoints(out, d_model, gan_model):
     """Restore the last checkpoint: weights, optimizers, Dropout's random state, batches done.
 
     Returns:
-        step, a variable with the number of batches done, and the manager that saves it all.
+        the manager that saves them all; its checkpoint has `step`, the number of batches done,
+        and `offset`, which a restart raises so that batches draw other random numbers.
     """
-    step = tf.Variable(0)
     parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
     state = [v.value for part in parts for v in part.variables]
-    checkpoint = tf.train.Checkpoint(step=step, state=state)
+    checkpoint = tf.train.Checkpoint(state=state, step=tf.Variable(0), offset=tf.Variable(0))
     checkpoints = tf.train.CheckpointManager(checkpoint, out / "checkpoint", max_to_keep=1)
     try:
         checkpoint.restore(checkpoints.latest_checkpoint)
     except Exception as error:
         fail(f"the checkpoint in {out} is damaged ({error}): start again with another --out")
-    return step, checkpoints
+    if not checkpoints.latest_checkpoint:
+        checkpoints.save(0)  # the start, for a collapse before the next one
+    return checkpoints
 
 
 # Copied from mnist_gan.py
@@ -448,6 +632,22 @@ def read_data(path, labelled):
             fail(f"--data {path}: the labels must be {len(images)} whole numbers from 0 to 9")
         labels = labels.astype("int32")
     return images.reshape(-1, *IMAGE_SHAPE), labels
+
+
+def load_test_samples(path):
+    """Load the test images float32 (n, 28, 28, 1) in [0, 1] and labels (n,).
+
+    They are those of --data, or its training images where it has no x_test and y_test.
+    """
+    if path is None:
+        images, labels = DATASET.load_data()[1]
+    elif Path(path).is_dir():
+        images, labels = read_folder(Path(path), labelled=True)
+    else:
+        with np.load(path) as file:
+            part = "test" if {"x_test", "y_test"} <= set(file.files) else "train"
+            images, labels = file[f"x_{part}"], file[f"y_{part}"]
+    return images.reshape(-1, *IMAGE_SHAPE) / np.float32(255), labels.reshape(-1)
 
 
 # Copied from mnist_gan.py
@@ -491,10 +691,10 @@ def download():
 
 
 # Copied from mnist_gan.py
-def fail(message):
-    """End the program with one line that says what to do, and exit status 2."""
+def fail(message, status=2):
+    """End the program with one line that says what to do, and an exit status."""
     print(f"{Path(__file__).name}: error: {message}", file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(status)
 
 
 # Copied from mnist_gan.py
@@ -509,7 +709,7 @@ def whole_number(text):
 def parse_arguments(argv, n_epochs, n_batch, latent_dim):
     """Read the command line; --resume takes what it leaves out from the stopped run."""
     name = Path(__file__).stem
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.set_defaults(script=name)
     parser.error = fail
     add = parser.add_argument
@@ -523,6 +723,11 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
     add("--snapshot-every", type=whole_number, default=10, help="epochs; default: %(default)s")
     add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
+    add("--ema", type=float, help="also save G with averaged weights, 0.999 of them kept a batch")
+    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn")
+    add("--show", choices=("data", "models", "untrained", "discriminator"), help="a stage, and end")
+    for flag, options in FLAGS.items():
+        add(flag, **options)
     settings = parser.parse_args(argv)
     path = settings.out / "settings.json"
     if settings.resume:
@@ -533,40 +738,65 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
             fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
-        for key in ("batch_size", "latent_dim", "seed", "steps_per_epoch"):
+        for flag in (
+            "--batch-size",
+            "--latent-dim",
+            "--seed",
+            "--steps-per-epoch",
+            "--ema",
+            *FLAGS,
+        ):
+            key = flag[2:].replace("-", "_")
             if getattr(settings, key) != stopped[key]:
-                flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
+    elif settings.show:
+        return settings
     elif path.exists() or any(settings.out.glob("generator_model_*.h5")):
         fail(f"{settings.out} holds a run: add --resume to go on, or choose another --out")
     if settings.batch_size < 2 or not 0 <= settings.seed < 2**31:
         fail("--batch-size must be at least 2, and --seed from 0 to 2147483647")
+    if settings.ema is not None and not 0 < settings.ema < 1:
+        fail("--ema must be above 0 and below 1")
     return settings
 
 
 # Copied from mnist_gan.py
-def start_run(settings, n_images):
+def make_folder(path):
+    """Make a folder to write to, where there is none yet, and return its path."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()  # a folder may exist and yet be closed to us
+    except OSError as error:
+        fail(f"cannot write to --out {path}: {error}")
+    return path
+
+
+# Copied from mnist_gan.py
+def start_run(settings, dataset):
     """Make the folder of the run and write the settings into it."""
+    n_images = len(tf.nest.flatten(dataset)[0])
     settings.n_images = getattr(settings, "n_images", n_images)
     if settings.n_images != n_images:
         fail(f"--data holds {n_images} images, but the run began with {settings.n_images}")
-    try:
-        settings.out.mkdir(parents=True, exist_ok=True)
-        with written_beside(settings.out / "settings.json") as part:
-            part.write_text(json.dumps(vars(settings) | {"resume": False}, default=str, indent=1))
-    except OSError as error:
-        fail(f"cannot write to --out {settings.out}: {error}")
+    with written_beside(make_folder(settings.out) / "settings.json") as part:
+        part.write_text(json.dumps(vars(settings) | {"resume": False}, default=str, indent=1))
     settings.print_batches |= not sys.stdout.isatty()
 
 
 def main(argv=None):
-    settings = parse_arguments(argv, n_epochs=50, n_batch=128, latent_dim=62)
-    dataset = load_real_samples(settings.data)
-    start_run(settings, len(dataset))
+    argv = sys.argv[1:] if argv is None else argv
+    latent_dim = 38 if "--labelled" in argv else 62
+    settings = parse_arguments(argv, n_epochs=50, n_batch=128, latent_dim=latent_dim)
+    if (settings.without_cf or settings.without_cr) and not settings.labelled:
+        fail("--without-cf and --without-cr are for --labelled")
     keras.utils.set_random_seed(settings.seed)
     d_model, q_model = define_discriminator()
     g_model = define_generator(settings.latent_dim + N_CLASSES + N_CODES)
     gan_model = define_gan(g_model, d_model, q_model)
+    if settings.show:
+        return show(settings.show, g_model, d_model, gan_model, settings)
+    dataset = load_real_samples(settings.data, settings.labelled)
+    start_run(settings, dataset)
     train(g_model, d_model, gan_model, dataset, settings)
 
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-SCRIPTS = ["mnist_gan", "cifar10_gan", "cgan_mnist", "acgan_mnist", "infogan_mnist"]
+SCRIPTS = ["mnist_gan", "cifar10_gan", "cgan_mnist", "acgan_mnist", "infogan_mnist", "ebgan_mnist"]
 N_BATCH, SEED, N_STEPS = 32, 3, 3
 LATENT_DIM = {"infogan_mnist": 62}
 
 
-def build(name):
+def build(name, **variant):
     """Return the script as a module and its models, the same ones at every call."""
     script = importlib.import_module(name)
     keras.utils.set_random_seed(SEED)
     d_model, *q_model = np.atleast_1d(script.define_discriminator())
-    g_model = script.define_generator()
+    g_model = script.define_generator(**variant)
     gan_model = script.define_gan(g_model, d_model, *q_model)
     return script, g_model, d_model, gan_model
 
@@ -34,14 +34,21 @@ def make_dataset(script):
     rng = np.random.default_rng(SEED)
     images = tf.constant(rng.integers(0, 256, (100, *script.IMAGE_SHAPE), dtype=np.uint8))
     labels = tf.constant(rng.integers(0, 10, 100, dtype=np.int32))
-    return (images, labels) if script.__name__ in ("cgan_mnist", "acgan_mnist") else images
+    labelled = script.__name__ in ("cgan_mnist", "acgan_mnist", "infogan_mnist")
+    return (images, labels) if labelled else images
 
 
-def make_step(script, g_model, d_model, gan_model, dataset):
-    settings = argparse.Namespace(
-        batch_size=N_BATCH, latent_dim=LATENT_DIM.get(script.__name__, 100), seed=SEED
-    )
-    return script.make_train_step(g_model, d_model, gan_model, dataset, settings, script.XLA_ON_CPU)
+def make_settings(script, **changed):
+    """Return the settings of a small run, the script's own flags at their defaults."""
+    own = {flag[2:].replace("-", "_"): o.get("default", False) for flag, o in script.FLAGS.items()}
+    latent_dim = LATENT_DIM.get(script.__name__, 100)
+    common = {"batch_size": N_BATCH, "latent_dim": latent_dim, "seed": SEED}
+    return argparse.Namespace(**own | common | changed)
+
+
+def make_step(script, g_model, d_model, gan_model, dataset, **changed):
+    settings = make_settings(script, **changed)
+    return script.make_train_step(g_model, d_model, gan_model, dataset, settings)
 
 
 def values(weights):
@@ -56,6 +63,7 @@ COUNTS = {  # discriminator, generator, composite, of which trainable in the com
     "cgan_mnist": (541_345, 1_494_520, 2_035_865, 1_490_936),
     "acgan_mnist": (527_627, 3_757_176, 4_284_803, 3_756_792),
     "infogan_mnist": (6_561_473, 6_667_201, 13_361_934, 6_785_485),  # 133,260 more are Q's own
+    "ebgan_mnist": (804_112, 1_493_520, 2_297_632, 1_489_936),
 }
 
 
@@ -116,14 +124,15 @@ def set_trainable(weights, trainable):
 class PlainLoop:
     """The tutorials' batch, written with train_on_batch and predict."""
 
-    def __init__(self, script, g_model, d_model, gan_model, dataset):
+    def __init__(self, script, g_model, d_model, gan_model, dataset, settings):
         self.g_model, self.d_model, self.gan_model = g_model, d_model, gan_model
+        self.settings = settings
         d_model.trainable = True  # define_gan froze it
         self.d_weights, self.g_weights = d_model.trainable_weights, g_model.trainable_weights
         # compiled as the step is: the same seed draws other numbers in XLA
         compiled = tf.function(jit_compile=script.XLA_ON_CPU)
         self.real = compiled(lambda n, seed: script.generate_real_samples(dataset, n, seed))
-        latent_dim = LATENT_DIM.get(script.__name__, 100)
+        latent_dim = settings.latent_dim
         self.noise = compiled(lambda n, seed: script.generate_latent_points(latent_dim, n, seed))
 
     def train_d(self, X, y, model=None):
@@ -157,7 +166,8 @@ class mnist_gan(PlainLoop):
         seeds = self.seeds(step, 3)
         X_real, _ = self.real(half, seeds[0])
         X_fake = self.predict(self.noise(half, seeds[1]))
-        d = self.train_d(np.vstack([X_real, X_fake]), np.vstack([ones[:half], zeros[:half]]))
+        y_real = self.settings.label_smoothing * ones[:half]
+        d = self.train_d(np.vstack([X_real, X_fake]), np.vstack([y_real, zeros[:half]]))
         g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
         return d["loss"], g["loss"]
 
@@ -166,7 +176,7 @@ class cifar10_gan(PlainLoop):
     def batch(self, step):
         seeds = self.seeds(step, 3)
         X_real, _ = self.real(half, seeds[0])
-        d1 = self.train_d(X_real, ones[:half])
+        d1 = self.train_d(X_real, self.settings.label_smoothing * ones[:half])
         d2 = self.train_d(self.predict(self.noise(half, seeds[1])), zeros[:half])
         g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
         return d1["loss"], d2["loss"], g["loss"]
@@ -197,21 +207,38 @@ class acgan_mnist(PlainLoop):
 
 
 class infogan_mnist(PlainLoop):
-    def __init__(self, script, g_model, d_model, gan_model, dataset):
-        super().__init__(script, g_model, d_model, gan_model, dataset)
+    def __init__(self, script, g_model, d_model, gan_model, dataset, settings):
+        super().__init__(script, g_model, d_model, gan_model, dataset, settings)
+        self.labels = lambda seed: script.generate_real_labels(dataset, N_BATCH, seed)
+        cf, cr = (0.5, 0.5) if settings.labelled else (1.0, 0.0)
+        cf, cr = cf * (not settings.without_cf), cr * (not settings.without_cr)
+        dq_model = gan_model.get_layer("d_and_q")
         real, fake = (keras.Input(script.IMAGE_SHAPE) for _ in range(2))
-        out = gan_model.get_layer("d_and_q")(fake)
+        out = dq_model(fake)
         out["fake"] = out.pop("real")
-        self.both = keras.Model([real, fake], out | {"real": d_model(real)})
         loss = script.LOSS_OF_OUTPUT | {"fake": "binary_crossentropy"}
-        self.both.compile(loss=loss, optimizer=d_model.optimizer)
+        weights = {"real": 1.0, "fake": 1.0, "category": cf, "codes": 1.0}
+        if cr:
+            on_real = dq_model(real)
+            out |= {"real": on_real["real"], "class": on_real["category"]}
+            loss["class"], weights["class"] = "categorical_crossentropy", cr
+        else:
+            out["real"] = d_model(real)
+        self.both = keras.Model([real, fake], out)
+        self.both.compile(loss=loss, loss_weights=weights, optimizer=d_model.optimizer)
+        weights = {"real": 1.0, "category": cf, "codes": 1.0}
+        optimizer = gan_model.optimizer
+        gan_model.compile(loss=script.LOSS_OF_OUTPUT, loss_weights=weights, optimizer=optimizer)
 
     def batch(self, step):
         seeds = self.seeds(step, 3)
         X_real, _ = self.real(N_BATCH, seeds[0])
         noise, category, codes = self.noise(N_BATCH, seeds[1])
+        if self.settings.labelled:
+            category = self.labels(seeds[0])
         X_fake = self.predict(np.hstack([noise, category, codes]))
-        y = {"real": ones, "fake": zeros, "category": category, "codes": codes}
+        y = {"real": ones, "fake": zeros, "category": category, "codes": codes, "class": category}
+        y = {name: y[name] for name in self.both.output}
         d = self.train_d([X_real, X_fake], y, self.both)
         noise, category, codes = self.noise(N_BATCH, seeds[2])
         y = {"real": ones, "category": category, "codes": codes}
@@ -220,23 +247,71 @@ class infogan_mnist(PlainLoop):
         return d["real_loss"], d["fake_loss"], *g
 
 
-PLAIN = {c.__name__: c for c in (mnist_gan, cifar10_gan, cgan_mnist, acgan_mnist, infogan_mnist)}
+class ebgan_mnist(PlainLoop):
+    def __init__(self, script, g_model, d_model, gan_model, dataset, settings):
+        super().__init__(script, g_model, d_model, gan_model, dataset, settings)
+        margin, weight = settings.margin, settings.pt_weight
+
+        def energy_loss(y, energy):  # twice the mean over both halves: the sum of their means
+            fake = keras.ops.maximum(0.0, margin - energy)
+            return 2 * keras.ops.mean(y * energy + (1 - y) * fake)
+
+        def pulling_away(_, code):
+            code = code / keras.ops.norm(code, axis=1, keepdims=True)
+            pairs = [(i, j) for i in range(N_BATCH) for j in range(N_BATCH) if i != j]
+            first, second = (keras.ops.take(code, ix, axis=0) for ix in np.transpose(pairs))
+            return keras.ops.mean(keras.ops.sum(first * second, axis=1) ** 2)
+
+        mean = {"energy": lambda _, energy: keras.ops.mean(energy), "code": pulling_away}
+        d_optimizer, g_optimizer = d_model.optimizer, gan_model.optimizer
+        d_model.compile(loss={"energy": energy_loss, "code": None}, optimizer=d_optimizer)
+        weights = {"energy": 1.0, "code": weight}
+        gan_model.compile(loss=mean, loss_weights=weights, optimizer=g_optimizer)
+        self.energy = lambda X: d_model.predict(X, verbose=0)["energy"]
+
+    def batch(self, step):
+        seeds = self.seeds(step, 3)
+        X_real, _ = self.real(N_BATCH, seeds[0])
+        X_fake = self.predict(self.noise(N_BATCH, seeds[1]))
+        d_real = self.energy(X_real).mean()
+        d_fake = np.maximum(0, self.settings.margin - self.energy(X_fake)).mean()
+        y = {"energy": np.vstack([ones, zeros]), "code": zeros}
+        self.train_d(np.vstack([X_real, X_fake]), {"energy": y["energy"]})
+        g = self.train_g(self.noise(N_BATCH, seeds[2]), {"energy": ones, "code": ones})
+        return d_real, d_fake, g["energy_loss"], g["code_loss"]
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_compiled_step_equals_the_tutorials_plain_loop(name):
-    script, *models = build(name)
-    soften(*models[1:])
-    dataset = make_dataset(script)
-    plain = PLAIN[name](script, *models, dataset)
+LOOPS = (mnist_gan, cifar10_gan, cgan_mnist, acgan_mnist, infogan_mnist, ebgan_mnist)
+PLAIN = {loop.__name__: loop for loop in LOOPS}
+VARIANTS = [
+    ("mnist_gan", {"label_smoothing": 0.9}),
+    ("cifar10_gan", {"label_smoothing": 0.9}),
+    ("infogan_mnist", {"labelled": True, "latent_dim": 38}),
+    ("infogan_mnist", {"labelled": True, "latent_dim": 38, "without_cf": True}),
+    ("infogan_mnist", {"labelled": True, "latent_dim": 38, "without_cr": True}),
+    ("ebgan_mnist", {"margin": 9.0, "pt_weight": 100.0}),
+]
+
+
+@pytest.mark.parametrize("name, changed", [(name, {}) for name in SCRIPTS] + VARIANTS)
+def test_compiled_step_equals_the_plain_loop(name, changed):
+    variant = {"latent_dim": 38 + 12} if changed.get("labelled") else {}
+    n_steps = 2 if changed.get("labelled") else N_STEPS  # rounding grows fast where Q learns fast
+
+    def models_and_dataset():
+        script, *models = build(name, **variant)
+        soften(*models[1:])
+        return script, *models, make_dataset(script)
+
+    script, *models, dataset = models_and_dataset()
+    plain = PLAIN[name](script, *models, dataset, make_settings(script, **changed))
     start = values(plain.gan_model.weights)
-    expected = [plain.batch(step) for step in range(N_STEPS)]
+    expected = [plain.batch(step) for step in range(n_steps)]
     weights = values(plain.gan_model.weights)
 
-    script, *models = build(name)
-    soften(*models[1:])
+    script, *models, dataset = models_and_dataset()
     np.testing.assert_equal(values(models[-1].weights), start)
-    losses = make_step(script, *models, dataset)(0, N_STEPS)
+    losses = make_step(script, *models, dataset, **changed)(0, n_steps)
     np.testing.assert_allclose(losses, expected, rtol=2e-4)
     for before, a, b in zip(start, weights, values(models[-1].weights), strict=True):
         # the same move; a bias before a BatchNormalization has none, but for rounding
@@ -244,7 +319,8 @@ def test_compiled_step_equals_the_tutorials_plain_loop(name):
         assert np.linalg.norm(a - b) <= 0.02 * np.linalg.norm(a - before) + rounding
 
     # and it does not matter how many batches a call trains
-    script, *models = build(name)
-    soften(*models[1:])
-    train_step = make_step(script, *models, dataset)
-    np.testing.assert_allclose([train_step(k, 1)[0] for k in range(N_STEPS)], losses, rtol=2e-4)
+    if not changed:
+        script, *models, dataset = models_and_dataset()
+        train_step = make_step(script, *models, dataset)
+        one_by_one = [train_step(k, 1)[0] for k in range(n_steps)]
+        np.testing.assert_allclose(one_by_one, losses, rtol=2e-4)
