@@ -55,6 +55,7 @@ N_CLASSES = 10  # values of the categorical code
 N_CODES = 2  # continuous codes
 PIXEL_RANGE = (0.0, 1.0)  # of the images that G draws and D sees
 N_COLUMNS = 10  # of the grid
+FIRST_SNAPSHOT = 0  # an epoch that has one whatever --snapshot-every says; 0: none
 LOSSES = ("d_real", "d_fake", "g", "q_category", "q_codes")  # the columns of losses.csv
 D_LOSSES = ("d_real", "d_fake")  # those that near 0 mean that D has won
 LINE = "d[{:.3f},{:.3f}], g[{:.3f}], q[{:.3f},{:.3f}]"  # the tutorial's line per batch
@@ -376,7 +377,7 @@ def train(g_model, d_model, gan_model, dataset, settings):
             # still here: there was a warning, or the run is back at its last checkpoint
             warned = settings.on_collapse == "warn"
             losses_file, recent = open_losses(out / "losses.csv", int(step)), recent[:0]
-        due = (i + 1) % settings.snapshot_every == 0 or i + 1 == n_epochs
+        due = (i + 1) % settings.snapshot_every == 0 or i + 1 in (n_epochs, FIRST_SNAPSHOT)
         if due and int(step) == (i + 1) * bat_per_epo:
             summarize_performance(i + 1, g_model, d_model, gan_model, dataset, settings)
             if settings.ema:
@@ -390,22 +391,28 @@ def train(g_model, d_model, gan_model, dataset, settings):
             command = f"python {Path(__file__).name} --resume --out {out}"
             print(f"\nStopped in epoch {i + 1}; everything is saved. Go on with: {command}")
             raise SystemExit(130)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 # ---- the tutorial's earlier stages, --show ------------------------------------------------------
 
 
-# Copied from mnist_gan.py
 def train_discriminator(d_model, dataset, settings, n_iter=100):
-    """Train D alone to tell real images from random pixels; a line per batch."""
+    """Train D alone to tell real images from random pixels; a line per batch.
+
+    Both go through D together: in a batch of one kind, BatchNormalization would take away what
+    tells it from the other.
+    """
     d_model.trainable = True
     for i in range(n_iter):
         seeds = tf.random.split((settings.seed, i), 2)
         X_real, y_real = generate_real_samples(dataset, settings.batch_size // 2, seeds[0])
         X_fake = tf.random.stateless_uniform(X_real.shape, seeds[1], *PIXEL_RANGE)
-        real = d_model.train_on_batch(X_real, y_real, return_dict=True)
-        fake = d_model.train_on_batch(X_fake, tf.zeros_like(y_real), return_dict=True)
-        print(f">{i + 1} real={real['accuracy']:.0%} fake={fake['accuracy']:.0%}")
+        X, y = tf.concat([X_real, X_fake], 0), tf.concat([y_real, tf.zeros_like(y_real)], 0)
+        right = np.equal(d_model(X, training=True) > 0.5, y > 0.5)
+        d_model.train_on_batch(X, y)
+        real, fake = np.split(right, 2)
+        print(f">{i + 1} real={real.mean():.0%} fake={fake.mean():.0%}")
 
 
 # Copied from mnist_gan.py
@@ -430,7 +437,8 @@ def show(stage, g_model, d_model, gan_model, settings):
         try:
             for model in models:
                 path = out / f"{model.name}_plot.png"
-                keras.utils.plot_model(model, path, show_shapes=True, show_layer_names=True)
+                # the default, "ortho", crashes Graphviz 2.43 where a model has two inputs
+                keras.utils.plot_model(model, path, show_shapes=True, splines="spline")
         except ImportError:
             print("For the diagrams install Graphviz: apt-get install graphviz", file=sys.stderr)
 
@@ -438,7 +446,7 @@ def show(stage, g_model, d_model, gan_model, settings):
 # ---- plumbing, the same in every script: compiled loop, alarm, files, data, command line --------
 
 MAX_BATCHES = 1000  # trained by one call of the compiled step
-STRETCH = 100  # batches whose losses the alarm looks at
+STRETCH = 500  # batches that the alarm looks at; healthy runs can begin with 150 that D wins
 RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.mnist
@@ -706,7 +714,7 @@ def whole_number(text):
 
 
 # Copied from mnist_gan.py
-def parse_arguments(argv, n_epochs, n_batch, latent_dim):
+def parse_arguments(argv, n_epochs, n_batch, latent_dim, n_snapshot=10):
     """Read the command line; --resume takes what it leaves out from the stopped run."""
     name = Path(__file__).stem
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
@@ -720,7 +728,12 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
     add("--out", metavar="DIR", type=Path, default=Path("runs", name), help="default: %(default)s")
     add("--seed", type=int, default=1, help="of all random numbers; default: %(default)s")
     add("--resume", action="store_true", help="go on with the run in --out")
-    add("--snapshot-every", type=whole_number, default=10, help="epochs; default: %(default)s")
+    add(
+        "--snapshot-every",
+        type=whole_number,
+        default=n_snapshot,
+        help="default: %(default)s epochs",
+    )
     add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights, 0.999 of them kept a batch")
@@ -757,6 +770,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
         fail("--batch-size must be at least 2, and --seed from 0 to 2147483647")
     if settings.ema is not None and not 0 < settings.ema < 1:
         fail("--ema must be above 0 and below 1")
+    if not 0.5 < getattr(settings, "label_smoothing", 1.0) <= 1:
+        fail("--label-smoothing must be above 0.5 and at most 1")
     return settings
 
 

@@ -10,7 +10,9 @@ To these networks an image is a flat row of numbers. There are two variants. By 
 Dropout and is updated once a batch, on real and generated digits together, real ones having the
 target 0.9. With --batch-norm D is updated twice, on colour pictures and on generated ones.
 
-Measured on two cores of an Intel Xeon at 2.6 GHz, TensorFlow 2.21.0, Keras 3.15.1, seed 1: TODO
+Measured on two cores of an AMD EPYC, shared with other work, TensorFlow 2.21.0, Keras 3.15.1,
+seed 1: 61 ms a batch, 28 s an epoch; digits can be guessed after 5 epochs. With --batch-norm
+39 ms a batch, 6 s an epoch of 5,000 pictures; outlines after 8 epochs, in grains of colour.
 
 Tutorials: "Generative Adversarial Network (GAN) using Keras"; with --batch-norm and
 --compare-optimizers, "Understanding and optimizing GANs: going back to first principles".
@@ -54,11 +56,12 @@ logging.getLogger("absl").setLevel(logging.ERROR)  # Keras calls .h5 a legacy fo
 IMAGE_SHAPE = (28, 28, 1)  # with --batch-norm (32, 32, 3)
 PIXEL_RANGE = (-1.0, 1.0)  # of the images that G draws and D sees
 N_COLUMNS = 10  # of the grid
+FIRST_SNAPSHOT = 1  # the tutorial shows this epoch, too
 LOSSES = ("d_real", "d_fake", "g")  # the columns of losses.csv
 D_LOSSES = ("d_real", "d_fake")  # those that near 0 mean that D has won
 LINE = "d_real={:.3f}, d_fake={:.3f}, g={:.3f}"  # the line per batch
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
-XLA_ON_CPU = True  # dense layers gain from it there too
+XLA_ON_CPU = False  # it makes D's Dropout five times slower there; --batch-norm gains from it
 FLAGS = {  # of this script alone
     "--batch-norm": {"action": "store_true", "help": "colour variant; needs --data, 32x32"},
     "--optimizer": {"choices": OPTIMIZERS, "default": "adam", "help": "default: %(default)s"},
@@ -304,7 +307,7 @@ def train(g_model, d_model, gan_model, dataset, settings):
             # still here: there was a warning, or the run is back at its last checkpoint
             warned = settings.on_collapse == "warn"
             losses_file, recent = open_losses(out / "losses.csv", int(step)), recent[:0]
-        due = (i + 1) % settings.snapshot_every == 0 or i + 1 == n_epochs
+        due = (i + 1) % settings.snapshot_every == 0 or i + 1 in (n_epochs, FIRST_SNAPSHOT)
         if due and int(step) == (i + 1) * bat_per_epo:
             summarize_performance(i + 1, g_model, d_model, gan_model, dataset, settings)
             if settings.ema:
@@ -318,6 +321,7 @@ def train(g_model, d_model, gan_model, dataset, settings):
             command = f"python {Path(__file__).name} --resume --out {out}"
             print(f"\nStopped in epoch {i + 1}; everything is saved. Go on with: {command}")
             raise SystemExit(130)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 # ---- three optimizers side by side, --compare-optimizers ----------------------------------------
@@ -349,7 +353,8 @@ def compare_optimizers(dataset, settings):
 
 def plot_optimizers(out):
     """Draw a column per optimizer as optimizers.png: its losses, and its last grid below them."""
-    figure, axes = plt.subplots(2, len(OPTIMIZERS), figsize=(15, 9), layout="constrained")
+    n, heights = len(OPTIMIZERS), {"height_ratios": (2, 3)}
+    figure, axes = plt.subplots(2, n, figsize=(15, 9), layout="constrained", gridspec_kw=heights)
     peaks = []
     for name, top, bottom in zip(OPTIMIZERS, *axes, strict=True):
         rows = np.genfromtxt(out / name / "losses.csv", delimiter=",", names=True, ndmin=1)
@@ -409,7 +414,8 @@ def show(stage, g_model, d_model, gan_model, settings):
         try:
             for model in models:
                 path = out / f"{model.name}_plot.png"
-                keras.utils.plot_model(model, path, show_shapes=True, show_layer_names=True)
+                # the default, "ortho", crashes Graphviz 2.43 where a model has two inputs
+                keras.utils.plot_model(model, path, show_shapes=True, splines="spline")
         except ImportError:
             print("For the diagrams install Graphviz: apt-get install graphviz", file=sys.stderr)
 
@@ -417,7 +423,7 @@ def show(stage, g_model, d_model, gan_model, settings):
 # ---- plumbing, the same in every script: compiled loop, alarm, files, data, command line --------
 
 MAX_BATCHES = 1000  # trained by one call of the compiled step
-STRETCH = 100  # batches whose losses the alarm looks at
+STRETCH = 500  # batches that the alarm looks at; healthy runs can begin with 150 that D wins
 RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.mnist
@@ -669,7 +675,7 @@ def whole_number(text):
 
 
 # Copied from mnist_gan.py
-def parse_arguments(argv, n_epochs, n_batch, latent_dim):
+def parse_arguments(argv, n_epochs, n_batch, latent_dim, n_snapshot=10):
     """Read the command line; --resume takes what it leaves out from the stopped run."""
     name = Path(__file__).stem
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
@@ -683,7 +689,12 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
     add("--out", metavar="DIR", type=Path, default=Path("runs", name), help="default: %(default)s")
     add("--seed", type=int, default=1, help="of all random numbers; default: %(default)s")
     add("--resume", action="store_true", help="go on with the run in --out")
-    add("--snapshot-every", type=whole_number, default=10, help="epochs; default: %(default)s")
+    add(
+        "--snapshot-every",
+        type=whole_number,
+        default=n_snapshot,
+        help="default: %(default)s epochs",
+    )
     add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights, 0.999 of them kept a batch")
@@ -720,6 +731,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim):
         fail("--batch-size must be at least 2, and --seed from 0 to 2147483647")
     if settings.ema is not None and not 0 < settings.ema < 1:
         fail("--ema must be above 0 and below 1")
+    if not 0.5 < getattr(settings, "label_smoothing", 1.0) <= 1:
+        fail("--label-smoothing must be above 0.5 and at most 1")
     return settings
 
 
@@ -747,17 +760,17 @@ def start_run(settings, dataset):
 
 
 def main(argv=None):
-    global IMAGE_SHAPE
+    global IMAGE_SHAPE, XLA_ON_CPU
     argv = sys.argv[1:] if argv is None else argv
     n_epochs, n_batch, smoothing = 400, 128, "0.9"
     if "--batch-norm" in argv:
         n_epochs, n_batch, smoothing = 100, 32, "1"
-    if "--resume" not in argv:  # which takes these from the stopped run
-        argv = ["--snapshot-every", "20", "--label-smoothing", smoothing, *argv]
-    settings = parse_arguments(argv, n_epochs, n_batch, latent_dim=100)
-    if not 0 < settings.label_smoothing <= 1:
-        fail("--label-smoothing must be above 0 and at most 1")
-    IMAGE_SHAPE = (32, 32, 3) if settings.batch_norm else (28, 28, 1)
+    if "--resume" not in argv:  # which takes it from the stopped run
+        argv = ["--label-smoothing", smoothing, *argv]
+    settings = parse_arguments(argv, n_epochs, n_batch, latent_dim=100, n_snapshot=20)
+    IMAGE_SHAPE, XLA_ON_CPU = (28, 28, 1), False
+    if settings.batch_norm:
+        IMAGE_SHAPE, XLA_ON_CPU = (32, 32, 3), True
     if settings.show:
         return show(settings.show, *define_models(settings), settings)
     if settings.compare_optimizers:
@@ -769,10 +782,7 @@ def main(argv=None):
     start_run(settings, dataset)
     if settings.compare_optimizers:
         return compare_optimizers(dataset, settings)
-    models = define_models(settings)
-    if settings.epochs > 1 and not settings.resume:  # the tutorial also shows epoch 1
-        train(*models, dataset, argparse.Namespace(**vars(settings) | {"epochs": 1}))
-    train(*models, dataset, settings)
+    train(*define_models(settings), dataset, settings)
 
 
 if __name__ == "__main__":

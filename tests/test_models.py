@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-SCRIPTS = ["mnist_gan", "cifar10_gan", "cgan_mnist", "acgan_mnist", "infogan_mnist", "ebgan_mnist"]
+SCRIPTS = ["mnist_gan", "cifar10_gan", "cgan_mnist", "acgan_mnist", "infogan_mnist"]
+SCRIPTS += ["ebgan_mnist", "mlp_gan"]
 N_BATCH, SEED, N_STEPS = 32, 3, 3
 LATENT_DIM = {"infogan_mnist": 62}
 
@@ -21,6 +22,19 @@ def build(name, **variant):
     g_model = script.define_generator(**variant)
     gan_model = script.define_gan(g_model, d_model, *q_model)
     return script, g_model, d_model, gan_model
+
+
+def colour_variant(monkeypatch):
+    """Make mlp_gan what its main makes it with --batch-norm."""
+    script = importlib.import_module("mlp_gan")
+    monkeypatch.setattr(script, "IMAGE_SHAPE", (32, 32, 3))
+    monkeypatch.setattr(script, "XLA_ON_CPU", True)
+
+
+def build_mlp(**changed):
+    """Return mlp_gan as a module and the models of its settings."""
+    script = importlib.import_module("mlp_gan")
+    return script, *script.define_models(make_settings(script, **changed))
 
 
 def soften(*models):
@@ -64,12 +78,18 @@ COUNTS = {  # discriminator, generator, composite, of which trainable in the com
     "acgan_mnist": (527_627, 3_757_176, 4_284_803, 3_756_792),
     "infogan_mnist": (6_561_473, 6_667_201, 13_361_934, 6_785_485),  # 133,260 more are Q's own
     "ebgan_mnist": (804_112, 1_493_520, 2_297_632, 1_489_936),
+    "mlp_gan": (1_460_225, 1_486_352, 2_946_577, 1_486_352),
+    "mlp_gan --batch-norm": (1_704_961, 3_838_720, 5_543_681, 3_835_136),
 }
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_parameter_counts(name):
-    _, g_model, d_model, gan_model = build(name)
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameter_counts(name, monkeypatch):
+    if name == "mlp_gan --batch-norm":
+        colour_variant(monkeypatch)
+        _, g_model, d_model, gan_model = build_mlp(batch_norm=True)
+    else:
+        _, g_model, d_model, gan_model = build(name)
     trainable = sum(int(np.prod(weight.shape)) for weight in gan_model.trainable_weights)
     counts = [model.count_params() for model in (d_model, g_model, gan_model)]
     assert (*counts, trainable) == COUNTS[name]
@@ -281,7 +301,21 @@ class ebgan_mnist(PlainLoop):
         return d_real, d_fake, g["energy_loss"], g["code_loss"]
 
 
-LOOPS = (mnist_gan, cifar10_gan, cgan_mnist, acgan_mnist, infogan_mnist, ebgan_mnist)
+class mlp_gan(PlainLoop):
+    def batch(self, step):
+        seeds = self.seeds(step, 3)
+        X_real, _ = self.real(N_BATCH, seeds[0])
+        X_fake = self.predict(self.noise(N_BATCH, seeds[1]))
+        y_real = self.settings.label_smoothing * ones
+        if self.settings.batch_norm:
+            d = [self.train_d(X, y)["loss"] for X, y in ((X_real, y_real), (X_fake, zeros))]
+        else:  # the mean of both is all that a stacked update reports
+            d = self.train_d(np.vstack([X_real, X_fake]), np.vstack([y_real, zeros]))["loss"]
+        g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
+        return (*np.atleast_1d(d), g["loss"])
+
+
+LOOPS = mnist_gan, cifar10_gan, cgan_mnist, acgan_mnist, infogan_mnist, ebgan_mnist, mlp_gan
 PLAIN = {loop.__name__: loop for loop in LOOPS}
 VARIANTS = [
     ("mnist_gan", {"label_smoothing": 0.9}),
@@ -290,17 +324,23 @@ VARIANTS = [
     ("infogan_mnist", {"labelled": True, "latent_dim": 38, "without_cf": True}),
     ("infogan_mnist", {"labelled": True, "latent_dim": 38, "without_cr": True}),
     ("ebgan_mnist", {"margin": 9.0, "pt_weight": 100.0}),
+    ("mlp_gan", {"batch_norm": True, "label_smoothing": 1.0, "optimizer": "rmsprop"}),
+    ("mlp_gan", {"batch_norm": True, "label_smoothing": 1.0, "optimizer": "sgd"}),
 ]
 
 
 @pytest.mark.parametrize("name, changed", [(name, {}) for name in SCRIPTS] + VARIANTS)
-def test_compiled_step_equals_the_plain_loop(name, changed):
+def test_compiled_step_equals_the_plain_loop(name, changed, monkeypatch):
+    if changed.get("batch_norm"):
+        colour_variant(monkeypatch)
+        monkeypatch.setitem(globals(), "build", lambda name: build_mlp(**changed))
     variant = {"latent_dim": 38 + 12} if changed.get("labelled") else {}
     n_steps = 2 if changed.get("labelled") else N_STEPS  # rounding grows fast where Q learns fast
 
     def models_and_dataset():
         script, *models = build(name, **variant)
-        soften(*models[1:])
+        if changed.get("optimizer") != "sgd":
+            soften(*models[1:])
         return script, *models, make_dataset(script)
 
     script, *models, dataset = models_and_dataset()
@@ -311,7 +351,9 @@ def test_compiled_step_equals_the_plain_loop(name, changed):
 
     script, *models, dataset = models_and_dataset()
     np.testing.assert_equal(values(models[-1].weights), start)
-    losses = make_step(script, *models, dataset, **changed)(0, n_steps)
+    losses = make_step(script, *models, dataset, **changed)(0, n_steps).numpy()
+    if (name, changed) == ("mlp_gan", {}):
+        losses = np.stack([losses[:, :2].mean(axis=1), losses[:, 2]], axis=1)
     np.testing.assert_allclose(losses, expected, rtol=2e-4)
     for before, a, b in zip(start, weights, values(models[-1].weights), strict=True):
         # the same move; a bias before a BatchNormalization has none, but for rounding
@@ -323,4 +365,6 @@ def test_compiled_step_equals_the_plain_loop(name, changed):
         script, *models, dataset = models_and_dataset()
         train_step = make_step(script, *models, dataset)
         one_by_one = [train_step(k, 1)[0] for k in range(n_steps)]
+        if name == "mlp_gan":
+            one_by_one = [[(d_real + d_fake) / 2, g] for d_real, d_fake, g in one_by_one]
         np.testing.assert_allclose(one_by_one, losses, rtol=2e-4)

@@ -21,6 +21,7 @@ import generate
 
 DIGITS, OBJECTS = ROOT / "samples/digits.npz", ROOT / "samples/objects.npz"
 SCRIPTS = ["mnist_gan", "cifar10_gan", "cgan_mnist", "acgan_mnist", "infogan_mnist"]
+SCRIPTS += ["ebgan_mnist", "mlp_gan"]
 SMALL = ["--data", str(DIGITS), "--batch-size", "8", "--steps-per-epoch", "3"]
 NUMBER = r"\d+\.\d{3}"
 LINES = {  # the tutorials' lines, number by number
@@ -29,6 +30,8 @@ LINES = {  # the tutorials' lines, number by number
     "cgan_mnist": r">1, 1/2, d=N, acc=\d+%, g=N",
     "acgan_mnist": r">1, 1/2, dr\[N,N\], df\[N,N\], g\[N,N\]",
     "infogan_mnist": r">1, 1/2, d\[N,N\], g\[N\], q\[N,N\]",
+    "ebgan_mnist": r">1, 1/2, d_real=N, d_fake=N, g=N, pt=N",
+    "mlp_gan": r">1, 1/2, d_real=N, d_fake=N, g=N",
 }
 
 
@@ -51,7 +54,7 @@ def cells(path, height, width, margin, zoom):
 def grid_point(script, row, column):
     """Return what a script's generator is fed for one image of the grids of a run with seed 1."""
     seed = (1, -1)
-    if script.__name__ == "mnist_gan":
+    if script.__name__ in ("mnist_gan", "ebgan_mnist", "mlp_gan"):
         return script.generate_latent_points(100, 100, seed)[10 * row + column][None]
     if script.__name__ == "cifar10_gan":
         return script.generate_latent_points(100, 150, seed)[7 * row + column][None]
@@ -76,7 +79,12 @@ def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path, monkeypatch):
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert re.fullmatch(LINES[name].replace("N", NUMBER), lines[0]), lines[0]
-    assert re.fullmatch(r">Accuracy real: \d+%, fake: \d+%", lines[2]), lines[2]
+    report = (
+        r">Energy real: N, fake: N"
+        if name == "ebgan_mnist"
+        else r">Accuracy real: \d+%, fake: \d+%"
+    )
+    assert re.fullmatch(report.replace("N", NUMBER), lines[2]), lines[2]
 
     out = tmp_path / "runs" / name
     rows = np.genfromtxt(out / "losses.csv", delimiter=",", names=True)
@@ -113,7 +121,7 @@ def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path, monkeypatch):
         labels = samples["labels"] if "labels" in samples else None
     assert images.dtype == np.float32 and images.shape[1:] == script.IMAGE_SHAPE
     assert 0 <= images.min() and images.max() <= 1 and images.std() > 0
-    assert (labels is None) == (name in ("mnist_gan", "cifar10_gan"))
+    assert (labels is None) == (name not in ("cgan_mnist", "acgan_mnist", "infogan_mnist"))
     if labels is not None:
         assert labels.tolist() == list(range(10)) * 10
     picture = matplotlib.image.imread(tmp_path / "generator_model_002_samples.png")
