@@ -18,6 +18,7 @@ Paper: Zhao, Mathieu and LeCun 2016, Energy-based Generative Adversarial Network
 the losses of its Sec. 2.1, the auto-encoder of 2.3, the pulling-away term of 2.4 (EBGAN-PT). As in
 its MNIST search (4.1): dense layers, one of them decodes, Adam at 0.001, margin 10. Ours: the
 sizes, BatchNormalization in G, and Adam's beta_1 of 0.5.
+Diagram, losses, failures, what to try: docs/ebgan_mnist.md.
 """
 
 import argparse

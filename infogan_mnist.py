@@ -15,6 +15,7 @@ of the stroke and the other the slant.
 Tutorials: the InfoGAN tutorial of Machine Learning Mastery; "GAN collection 3: InfoGAN and AC-GAN".
 Paper: Chen et al. 2016, InfoGAN: Interpretable Representation Learning by Information Maximizing
 Generative Adversarial Nets, arXiv:1606.03657.
+Diagram, losses, failures, what to try: docs/infogan_mnist.md.
 """
 
 import argparse

@@ -18,6 +18,7 @@ Tutorials: "Generative Adversarial Network (GAN) using Keras"; with --batch-norm
 --compare-optimizers, "Understanding and optimizing GANs: going back to first principles".
 Papers: GAN, Goodfellow et al. 2014, arXiv:1406.2661; one-sided label smoothing, Salimans et al.
 2016, Improved Techniques for Training GANs, arXiv:1606.03498.
+Diagram, losses, failures, what to try: docs/mlp_gan.md.
 """
 
 import argparse

@@ -9,6 +9,7 @@ A copy is a top-level function, with its decorators, right below such a comment 
 
 import argparse
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"^# Copied from (\S+\.py)$")
 
 
+@functools.cache
 def functions(text):
     """Return {name: (first, last)}, the line numbers of the top-level functions, from 0."""
     found = {}

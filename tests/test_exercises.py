@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from test_models import SCRIPTS, build, values
+from test_models import build, values
 from test_runs import DIGITS, OBJECTS, refused
 
 import generate
@@ -83,7 +83,7 @@ def test_a_run_with_all_exercises_can_be_resumed_and_sampled(name, tmp_path, mon
         assert file["images"].shape == (25, *script.IMAGE_SHAPE) and file["images"].std() > 0
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", ["mnist_gan", "cgan_mnist", "infogan_mnist"])
 def test_ema_snapshots_hold_the_average_of_the_weights(name, tmp_path, monkeypatch, capsys):
     """A batch an epoch, so that the plain snapshots show every state that was averaged."""
     monkeypatch.chdir(tmp_path)

@@ -78,12 +78,15 @@ def test_without_graphviz_the_summaries_come_with_a_line_of_advice(tmp_path, mon
 def test_discriminator_alone_soon_tells_random_pixels(name, within, tmp_path, monkeypatch, capsys):
     """As the tutorials report it: near 100% within 50 batches of digits, 20 of photographs."""
     monkeypatch.chdir(tmp_path)
+    script = importlib.import_module(name)
+    alone = script.train_discriminator  # for no longer than it takes
+    monkeypatch.setattr(script, "train_discriminator", lambda *args: alone(*args, n_iter=within))
     show(name, "discriminator")
     lines = capsys.readouterr().out.splitlines()
     found = [re.fullmatch(r">(\d+) real=(\d+)% fake=(\d+)%", line) for line in lines]
-    assert [int(m[1]) for m in found] == list(range(1, 101))
+    assert [int(m[1]) for m in found] == list(range(1, within + 1))
     rates = np.array([[int(m[2]), int(m[3])] for m in found])
-    assert rates[within - 5 : within].mean() > 95 and lines[-1] == ">100 real=100% fake=100%"
+    assert rates[-5:].mean() > 95
     assert rates[0].min() < 90  # it had to learn
 
 
