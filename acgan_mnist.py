@@ -327,13 +327,16 @@ def train_discriminator(d_model, dataset, settings, n_iter=100):
 def show(stage, g_model, d_model, gan_model, settings):
     """Show a stage: real images, the three models, the untrained G's grid, or D trained alone."""
     out, (low, high) = make_folder(settings.out), PIXEL_RANGE
+    path = out / f"{stage}_plot.png"
     if stage == "data":
         side = 5 if IMAGE_SHAPE[-1] == 1 else 7  # 25 digits or 49 photographs, as the tutorials
         images = tf.nest.flatten(load_real_samples(settings.data))[0][: side * side]
-        save_plot(low + (high - low) / 255 * images, out / "data_plot.png", side)
+        save_plot(low + (high - low) / 255 * images, path, side)
+        print(path)
     elif stage == "untrained":
         images = tf.nest.flatten(generate_grid(g_model, settings))[0]
-        save_plot(images.numpy(), out / "untrained_plot.png")
+        save_plot(images.numpy(), path)
+        print(path)
     elif stage == "discriminator":
         dataset = tf.nest.map_structure(tf.constant, load_real_samples(settings.data))
         train_discriminator(d_model, dataset, settings)
@@ -347,6 +350,7 @@ def show(stage, g_model, d_model, gan_model, settings):
                 path = out / f"{model.name}_plot.png"
                 # the default, "ortho", crashes Graphviz 2.43 where a model has two inputs
                 keras.utils.plot_model(model, path, show_shapes=True, splines="spline")
+                print(path)
         except ImportError:
             print("For the diagrams install Graphviz: apt-get install graphviz", file=sys.stderr)
 
