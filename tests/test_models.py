@@ -236,14 +236,11 @@ class infogan_mnist(PlainLoop):
         real, fake = (keras.Input(script.IMAGE_SHAPE) for _ in range(2))
         out = dq_model(fake)
         out["fake"] = out.pop("real")
-        loss = script.LOSS_OF_OUTPUT | {"fake": "binary_crossentropy"}
-        weights = {"real": 1.0, "fake": 1.0, "category": cf, "codes": 1.0}
-        if cr:
-            on_real = dq_model(real)
-            out |= {"real": on_real["real"], "class": on_real["category"]}
-            loss["class"], weights["class"] = "categorical_crossentropy", cr
-        else:
-            out["real"] = d_model(real)
+        on_real = dq_model(real)
+        out |= {"real": on_real["real"], "class": on_real["category"]}
+        loss = {"fake": "binary_crossentropy", "class": "categorical_crossentropy"}
+        loss |= script.LOSS_OF_OUTPUT
+        weights = {"real": 1.0, "fake": 1.0, "category": cf, "codes": 1.0, "class": cr}
         self.both = keras.Model([real, fake], out)
         self.both.compile(loss=loss, loss_weights=weights, optimizer=d_model.optimizer)
         weights = {"real": 1.0, "category": cf, "codes": 1.0}
@@ -258,7 +255,6 @@ class infogan_mnist(PlainLoop):
             category = self.labels(seeds[0])
         X_fake = self.predict(np.hstack([noise, category, codes]))
         y = {"real": ones, "fake": zeros, "category": category, "codes": codes, "class": category}
-        y = {name: y[name] for name in self.both.output}
         d = self.train_d([X_real, X_fake], y, self.both)
         noise, category, codes = self.noise(N_BATCH, seeds[2])
         y = {"real": ones, "category": category, "codes": codes}
