@@ -628,17 +628,12 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, n_snapshot=10):
     add("--out", metavar="DIR", type=Path, default=Path("runs", name), help="default: %(default)s")
     add("--seed", type=int, default=1, help="of all random numbers; default: %(default)s")
     add("--resume", action="store_true", help="go on with the run in --out")
-    add(
-        "--snapshot-every",
-        type=whole_number,
-        default=n_snapshot,
-        help="default: %(default)s epochs",
-    )
+    add("--snapshot-every", type=whole_number, default=n_snapshot, help="epochs: %(default)s")
     add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
-    add("--ema", type=float, help="also save G with averaged weights, 0.999 of them kept a batch")
-    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn")
-    add("--show", choices=("data", "models", "untrained", "discriminator"), help="a stage, and end")
+    add("--ema", type=float, help="also save G with averaged weights; try 0.999")
+    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="when G fails")
+    add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
     settings = parser.parse_args(argv)
@@ -651,20 +646,12 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, n_snapshot=10):
             fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
-        for flag in (
-            "--batch-size",
-            "--latent-dim",
-            "--seed",
-            "--steps-per-epoch",
-            "--ema",
-            *FLAGS,
-        ):
-            key = flag[2:].replace("-", "_")
-            if getattr(settings, key) != stopped[key]:
+        own = [flag[2:].replace("-", "_") for flag in FLAGS]
+        for key in ("batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", *own):
+            if key in stopped and getattr(settings, key) != stopped[key]:
+                flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
-    elif settings.show:
-        return settings
-    elif path.exists() or any(settings.out.glob("generator_model_*.h5")):
+    elif not settings.show and (path.exists() or any(settings.out.glob("generator_model_*.h5"))):
         fail(f"{settings.out} holds a run: add --resume to go on, or choose another --out")
     if settings.batch_size < 2 or not 0 <= settings.seed < 2**31:
         fail("--batch-size must be at least 2, and --seed from 0 to 2147483647")

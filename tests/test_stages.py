@@ -113,3 +113,4 @@ def test_a_run_is_not_touched_by_a_stage(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     script = importlib.import_module("cgan_mnist")
     assert "--out" in refused(script, capsys, "--show", "untrained", "--out", "file/shown")
+    assert "--batch-size" in refused(script, capsys, "--show", "discriminator", "--batch-size", 1)

@@ -11,6 +11,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from test_exercises import trial
+from test_models import build_mlp
 from test_runs import DIGITS, OBJECTS, cells, refused
 
 import generate
@@ -46,6 +47,13 @@ def test_mlp_draws_colour_pictures(mlp, capsys):
     with np.load("images.npz") as file:
         assert file["images"].shape == (25, 32, 32, 3)
     assert "--data" in refused(script, capsys, "--batch-norm", "--out", "other")
+
+
+@pytest.mark.parametrize("name", ["Adam", "RMSprop", "SGD"])
+def test_both_networks_learn_with_the_optimizer_asked_for(name):
+    _, _, d_model, gan_model = build_mlp(optimizer=name.lower())
+    assert type(d_model.optimizer).__name__ == type(gan_model.optimizer).__name__ == name
+    assert d_model.optimizer is not gan_model.optimizer
 
 
 def test_mlp_shows_the_first_epoch_and_every_twentieth(mlp):
