@@ -602,7 +602,7 @@ def whole_number(text):
 
 
 # Copied from mnist_gan.py
-def parse_arguments(argv, n_epochs, n_batch, latent_dim, n_snapshot=10):
+def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     """Read the command line; --resume takes what it leaves out from the stopped run."""
     name = Path(__file__).stem
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
@@ -616,12 +616,19 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, n_snapshot=10):
     add("--out", metavar="DIR", type=Path, default=Path("runs", name), help="default: %(default)s")
     add("--seed", type=int, default=1, help="of all random numbers; default: %(default)s")
     add("--resume", action="store_true", help="go on with the run in --out")
-    add("--snapshot-every", type=whole_number, default=n_snapshot, help="epochs: %(default)s")
+    add("--snapshot-every", type=whole_number, default=every, help="default: %(default)s epochs")
     add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
-    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="when G fails")
-    add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
+    add(
+        "--on-collapse",
+        choices=("warn", "stop", "restart"),
+        default="warn",
+        help="when training fails",
+    )
+    add(
+        "--show", choices=("data", "models", "untrained", "discriminator"), help="this, no training"
+    )
     for flag, options in FLAGS.items():
         add(flag, **options)
     settings = parser.parse_args(argv)

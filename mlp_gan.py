@@ -64,13 +64,13 @@ LINE = "d_real={:.3f}, d_fake={:.3f}, g={:.3f}"  # the line per batch
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 XLA_ON_CPU = False  # it makes D's Dropout five times slower there; --batch-norm gains from it
 FLAGS = {  # of this script alone
-    "--batch-norm": {"action": "store_true", "help": "colour variant; needs --data, 32x32"},
+    "--batch-norm": {"action": "store_true", "help": "variant for colour --data, 32x32"},
     "--optimizer": {"choices": OPTIMIZERS, "default": "adam", "help": "default: %(default)s"},
     "--compare-optimizers": {"action": "store_true", "help": "train with each, draw them together"},
     "--label-smoothing": {
         "type": float,
         "default": 0.9,
-        "help": "target of real images; default: 0.9, with --batch-norm 1",
+        "help": "target of real images; default: 0.9, or 1 with --batch-norm",
     },
 }
 
@@ -684,7 +684,7 @@ def whole_number(text):
 
 
 # Copied from mnist_gan.py
-def parse_arguments(argv, n_epochs, n_batch, latent_dim, n_snapshot=10):
+def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     """Read the command line; --resume takes what it leaves out from the stopped run."""
     name = Path(__file__).stem
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
@@ -698,12 +698,19 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, n_snapshot=10):
     add("--out", metavar="DIR", type=Path, default=Path("runs", name), help="default: %(default)s")
     add("--seed", type=int, default=1, help="of all random numbers; default: %(default)s")
     add("--resume", action="store_true", help="go on with the run in --out")
-    add("--snapshot-every", type=whole_number, default=n_snapshot, help="epochs: %(default)s")
+    add("--snapshot-every", type=whole_number, default=every, help="default: %(default)s epochs")
     add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
-    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="when G fails")
-    add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
+    add(
+        "--on-collapse",
+        choices=("warn", "stop", "restart"),
+        default="warn",
+        help="when training fails",
+    )
+    add(
+        "--show", choices=("data", "models", "untrained", "discriminator"), help="this, no training"
+    )
     for flag, options in FLAGS.items():
         add(flag, **options)
     settings = parser.parse_args(argv)
@@ -763,7 +770,7 @@ def main(argv=None):
         n_epochs, n_batch, smoothing = 100, 32, "1"
     if "--resume" not in argv:  # which takes it from the stopped run
         argv = ["--label-smoothing", smoothing, *argv]
-    settings = parse_arguments(argv, n_epochs, n_batch, latent_dim=100, n_snapshot=20)
+    settings = parse_arguments(argv, n_epochs, n_batch, latent_dim=100, every=20)
     IMAGE_SHAPE, XLA_ON_CPU = (28, 28, 1), False
     if settings.batch_norm:
         IMAGE_SHAPE, XLA_ON_CPU = (32, 32, 3), True
