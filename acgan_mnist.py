@@ -438,7 +438,8 @@ def averaged_weights(g_model, gan_model, settings):
     averages = [v for v in gan_model.optimizer.variables if v.name.endswith("_average")]
     for weight, average in zip(g_model.trainable_variables, averages, strict=False):  # then Q's
         weight.assign(average)
-    averaged = argparse.Namespace(**{**vars(settings), "out": settings.out / "ema"})
+    changed = {"out": settings.out / "ema", "averaged": True}  # the .h5 will say so
+    averaged = argparse.Namespace(**vars(settings) | changed)
     averaged.out.mkdir(exist_ok=True)
     print("With averaged weights:")
     yield averaged

@@ -52,8 +52,8 @@ def test_script_and_page_name_each_other(name):
     assert f"docs/{name}.md" in docstring
     assert f"../{name}.py" in links(page) and f"docs/{name}.md" in links(ROOT / "README.md")
     # the same papers, and the tutorials by the same names
-    papers = set(re.findall(r"arXiv:(\d{4}\.\d{5})", docstring))
-    assert papers and papers <= set(re.findall(r"arxiv.org/abs/(\d{4}\.\d{5})", text))
+    papers = set(re.findall(r"arXiv:(\d{4}\.\d{4,5})", docstring))
+    assert papers and papers <= set(re.findall(r"arxiv.org/abs/(\d{4}\.\d{4,5})", text))
     for tutorial in re.findall(r'Tutorials?: "([^"]+)"', docstring):
         assert " ".join(tutorial.split()) in " ".join(text.split())
     for heading in ("The model", "Deviations", "Its losses", "Healthy and failing", "What to try"):

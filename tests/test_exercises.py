@@ -101,7 +101,12 @@ def test_ema_snapshots_hold_the_average_of_the_weights(name, tmp_path, monkeypat
     for first, second, third, average, by_gradient in zip(*states, averaged, learned, strict=True):
         mean = 0.6 * (0.6 * first + 0.4 * second) + 0.4 * third if by_gradient else third
         np.testing.assert_allclose(average, mean, rtol=1e-4, atol=1e-6)
-    assert "run holds" not in capsys.readouterr().err
+    for path, averaged in (("run/ema", True), ("run", False)):
+        with h5py.File(f"{path}/generator_model_003.h5") as file:
+            about = json.loads(file.attrs["gan"])
+        assert about["settings"].get("averaged", False) == averaged
+    generate.main(["run/ema/generator_model_003.h5"])
+    assert capsys.readouterr().err == ""
     assert "--ema" in refused(script, capsys, "--resume", "--out", "run", "--ema", "0.5")
     assert "--ema" in refused(script, capsys, "--data", DIGITS, "--out", "new", "--ema", "1.5")
 
