@@ -381,7 +381,7 @@ def find_trouble(recent, g_model, settings):
 
 # Copied from mnist_gan.py
 def raise_alarm(trouble, finite, checkpoints, settings):
-    """Warn of a failed training, stop the run or take it back: see --on-collapse."""
+    """Warn of a failed training, end the run with status 1, or take it back: see --on-collapse."""
     run = checkpoints.checkpoint
     offset = int(run.offset) + RESTART
     if settings.on_collapse == "restart" and offset <= 3 * RESTART:
