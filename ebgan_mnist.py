@@ -9,8 +9,8 @@ D is an auto-encoder, and the energy of an image is the error of its copy. D lea
 images well, and fakes badly, up to an energy of `--margin`; G learns to draw images of low energy.
 The pulling-away term, weighted by `--pt-weight`, keeps the images of a batch from being alike.
 
-Measured on two cores of an AMD EPYC, shared with tests, TensorFlow 2.21.0, Keras 3.15.1, seed 1:
-33 ms a batch, 15 s an epoch; most digits can be read after 4 epochs, nearly all after 20. With
+Measured on two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1, seed 1: 20 ms a batch, 15 s
+an epoch beside tests; most digits can be read after 4 epochs, nearly all after 20. With
 --margin 1 half of them are ones after 3 epochs, the others grey blots.
 
 Paper: Zhao, Mathieu and LeCun 2016, Energy-based Generative Adversarial Network, arXiv:1609.03126:
