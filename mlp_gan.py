@@ -11,8 +11,8 @@ Dropout and is updated once a batch, on real and generated digits together, real
 target 0.9. With --batch-norm D is updated twice, on colour pictures and on generated ones.
 
 Measured on two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1, seed 1: 32 to 41 ms a batch,
-19 s an epoch beside tests; most digits can be read after 25 epochs. With --batch-norm 3.7 s an epoch
-of 5,000 pictures, beside tests; after 40 epochs characters with faces, in grains of colour.
+19 s an epoch beside tests; most digits can be read after 25 epochs. With --batch-norm 3.7 s an
+epoch of 5,000 pictures, beside tests; after 40 epochs characters with faces, in grains of colour.
 
 Tutorials: "Generative Adversarial Network (GAN) using Keras"; with --batch-norm and
 --compare-optimizers, "Understanding and optimizing GANs: going back to first principles".
