@@ -633,15 +633,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--steps-per-epoch", type=whole_number, help="cap the batches of an epoch, for trials")
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
-    add(
-        "--on-collapse",
-        choices=("warn", "stop", "restart"),
-        default="warn",
-        help="when training fails",
-    )
-    add(
-        "--show", choices=("data", "models", "untrained", "discriminator"), help="this, no training"
-    )
+    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
+    add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
     settings = parser.parse_args(argv)

@@ -40,7 +40,11 @@ def test_every_picture_and_page_in_docs_is_shown_somewhere():
         for page in PAGES
         for target in links(page)
     }
-    pictures = {*ROOT.glob("docs/*.png"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/losses/*.csv")}
+    pictures = {
+        *ROOT.glob("docs/*.png"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/losses/**/*.csv"),
+    }
     assert pictures and not {path.name for path in pictures - shown}
 
 
