@@ -149,22 +149,18 @@ def load_real_samples(path=None, labelled=False):
     return images, labels if labelled else np.full(len(images), -1, "int32")
 
 
-# In the next functions `seed` is a pair of whole numbers: one pair always draws one result.
+# In the next three functions `seed` is a pair of whole numbers: one pair always draws one result.
 
 
 def generate_real_samples(dataset, n_samples, seed):
-    """Draw real images with replacement: float32 (n, 28, 28, 1) in [0, 1], labelled 1."""
-    images, _ = dataset
+    """Draw real images float32 (n, 28, 28, 1) in [0, 1] with one-hot labels (n, 10); target 1.
+
+    The labels are all 0 where they are not read.
+    """
+    images, labels = dataset
     ix = tf.random.stateless_uniform([n_samples], seed, 0, len(images), tf.int32)
     X = tf.cast(tf.gather(images, ix), tf.float32) / 255.0
-    return X, tf.ones((n_samples, 1))
-
-
-def generate_real_labels(dataset, n_samples, seed):
-    """Give the one-hot labels (n, 10) of the images that generate_real_samples draws by `seed`."""
-    _, labels = dataset
-    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(labels), tf.int32)
-    return tf.one_hot(tf.gather(labels, ix), N_CLASSES)
+    return [X, tf.one_hot(tf.gather(labels, ix), N_CLASSES)], tf.ones((n_samples, 1))
 
 
 def generate_latent_points(latent_dim, n_samples, seed):
@@ -214,7 +210,7 @@ def summarize_performance(epoch, g_model, d_model, gan_model, dataset, settings,
     -2 to 2 along it. With --labelled there are two pictures more.
     """
     path = str(settings.out / f"generated_plot_e{epoch:03d}")
-    X_real, y_real = generate_real_samples(dataset, n_samples, (settings.seed, -1))
+    (X_real, _), y_real = generate_real_samples(dataset, n_samples, (settings.seed, -1))
     _, acc_real = d_model.evaluate(X_real, y_real, verbose=0)
     X_fake, y_fake = generate_grid(g_model, settings)
     _, acc_fake = d_model.evaluate(X_fake, y_fake, verbose=0)
@@ -299,10 +295,9 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
 
     def train_batch(step):
         seeds = tf.random.split(tf.stack([settings.seed, step]), 3)
-        X_real, y_real = generate_real_samples(dataset, n_batch, seeds[0])
+        (X_real, labels), y_real = generate_real_samples(dataset, n_batch, seeds[0])
         noise, category, codes = generate_latent_points(latent_dim, n_batch, seeds[1])
-        if settings.labelled:
-            category = generate_real_labels(dataset, n_batch, seeds[0])
+        category = labels if settings.labelled else category
         X_fake, y_fake = generate_fake_samples(g_model, noise, category, codes)
 
         # ---- Update D and Q: maximise log D(x) + log(1 - D(G(z, c))) + log Q(c | G(z, c)) ----
@@ -405,7 +400,7 @@ def train_discriminator(d_model, dataset, settings, n_iter=100):
     d_model.trainable = True
     for i in range(n_iter):
         seeds = tf.random.split((settings.seed, i), 2)
-        X_real, y_real = generate_real_samples(dataset, settings.batch_size // 2, seeds[0])
+        (X_real, _), y_real = generate_real_samples(dataset, settings.batch_size // 2, seeds[0])
         X_fake = tf.random.stateless_uniform(X_real.shape, seeds[1], *PIXEL_RANGE)
         X, y = tf.concat([X_real, X_fake], 0), tf.concat([y_real, tf.zeros_like(y_real)], 0)
         right = np.equal(d_model(X, training=True) > 0.5, y > 0.5)

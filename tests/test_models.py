@@ -229,7 +229,6 @@ class acgan_mnist(PlainLoop):
 class infogan_mnist(PlainLoop):
     def __init__(self, script, g_model, d_model, gan_model, dataset, settings):
         super().__init__(script, g_model, d_model, gan_model, dataset, settings)
-        self.labels = lambda seed: script.generate_real_labels(dataset, N_BATCH, seed)
         cf, cr = (0.5, 0.5) if settings.labelled else (1.0, 0.0)
         cf, cr = cf * (not settings.without_cf), cr * (not settings.without_cr)
         dq_model = gan_model.get_layer("d_and_q")
@@ -249,10 +248,10 @@ class infogan_mnist(PlainLoop):
 
     def batch(self, step):
         seeds = self.seeds(step, 3)
-        X_real, _ = self.real(N_BATCH, seeds[0])
+        (X_real, labels), _ = self.real(N_BATCH, seeds[0])
         noise, category, codes = self.noise(N_BATCH, seeds[1])
         if self.settings.labelled:
-            category = self.labels(seeds[0])
+            category = labels
         X_fake = self.predict(np.hstack([noise, category, codes]))
         y = {"real": ones, "fake": zeros, "category": category, "codes": codes, "class": category}
         d = self.train_d([X_real, X_fake], y, self.both)
