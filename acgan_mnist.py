@@ -17,12 +17,14 @@ Diagram, losses, failures, what to try: docs/acgan_mnist.md.
 """
 
 import argparse
+import atexit
 import contextlib
 import hashlib
 import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import socket
 import sys
@@ -36,6 +38,7 @@ import numpy as np
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors only
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
 stderr = os.dup(2)  # TensorFlow logs its start-up to descriptor 2, whatever the level asked for
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 try:
@@ -76,8 +79,9 @@ def define_discriminator(in_shape=IMAGE_SHAPE, n_classes=N_CLASSES):
         x = layers.LeakyReLU(negative_slope=0.2)(x)
         x = layers.Dropout(0.5)(x)
     x = layers.Flatten()(x)  # 12544
-    out1 = layers.Dense(1, activation="sigmoid", kernel_initializer=init, name="valid")(x)
-    out2 = layers.Dense(n_classes, activation="softmax", kernel_initializer=init, name="class")(x)
+    head = {"kernel_initializer": init, "dtype": "float32"}  # --precision stops here
+    out1 = layers.Dense(1, activation="sigmoid", name="valid", **head)(x)
+    out2 = layers.Dense(n_classes, activation="softmax", name="class", **head)(x)
     model = keras.Model(image, {"valid": out1, "class": out2}, name="discriminator")
     optimizer = keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5)
     metrics = {"valid": ["accuracy"], "class": ["accuracy"]}
@@ -125,15 +129,16 @@ def load_real_samples(path=None):
 
 
 # In the next three functions `seed` is a pair of whole numbers: one pair always draws one result.
+# Where several devices train together, each of them draws the batch and keeps its share of it.
 
 
 # Copied from cgan_mnist.py
 def generate_real_samples(dataset, n_samples, seed):
     """Draw real images float32 (n, 28, 28, 1) in [-1, 1] with labels (n, 1); target 1."""
     images, labels = dataset
-    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(images), tf.int32)
+    ix = share(tf.random.stateless_uniform([n_samples], seed, 0, len(images), tf.int32))
     X = tf.cast(tf.gather(images, ix), tf.float32) / 127.5 - 1.0
-    return [X, tf.gather(labels, ix)[:, None]], tf.ones((n_samples, 1))
+    return [X, tf.gather(labels, ix)[:, None]], tf.ones((X.shape[0], 1))
 
 
 # Copied from cgan_mnist.py
@@ -142,14 +147,16 @@ def generate_latent_points(latent_dim, n_samples, seed):
     noise_seed, label_seed = tf.unstack(tf.random.split(seed, 2))
     noise = tf.random.stateless_normal([n_samples, latent_dim], noise_seed)
     labels = tf.random.stateless_uniform([n_samples, 1], label_seed, 0, N_CLASSES, tf.int32)
-    return [noise, labels]
+    return [share(noise), share(labels)]
 
 
 # Copied from cgan_mnist.py
 def generate_fake_samples(g_model, noise, labels):
     """Draw images from G: float32 (n, 28, 28, 1) in [-1, 1] with labels (n, 1); target 0."""
-    X = g_model([noise, labels], training=False)
-    return [X, labels], tf.zeros((len(noise), 1))
+    X = tf.cast(
+        g_model([noise, labels], training=False), tf.float32
+    )  # also in --precision bfloat16
+    return [X, labels], tf.zeros((X.shape[0], 1))
 
 
 # Copied from cgan_mnist.py
@@ -173,17 +180,23 @@ def save_plot(examples, path, n_columns=N_COLUMNS):
         plt.imsave(part, grid, cmap="gray_r", vmin=0, vmax=1)
 
 
+def measure_accuracies(d_model, X, y, labels):
+    """Return the parts of images for which D's first and D's second output are right."""
+    out = d_model(X)
+    valid = keras.metrics.binary_accuracy(y, out["valid"])
+    classes = keras.metrics.sparse_categorical_accuracy(labels, out["class"])
+    return np.mean(valid), np.mean(classes)
+
+
 def summarize_performance(epoch, g_model, d_model, gan_model, dataset, settings, n_samples=100):
     """Report D's two accuracies, and save the grid and the generator of an epoch."""
     seed = (settings.seed, -1)
     (X_real, labels), y_real = generate_real_samples(dataset, n_samples, seed)
-    targets = {"valid": y_real, "class": labels}
-    real = d_model.evaluate(X_real, targets, verbose=0, return_dict=True)
+    real = measure_accuracies(d_model, X_real, y_real, labels)
     (X_fake, labels), y_fake = generate_grid(g_model, settings)
-    targets = {"valid": y_fake, "class": labels}
-    fake = d_model.evaluate(X_fake, targets, verbose=0, return_dict=True)
-    for text, name in ((">Accuracy", "valid_accuracy"), (">Class accuracy", "class_accuracy")):
-        print(f"{text} real: {real[name]:.0%}, fake: {fake[name]:.0%}")
+    fake = measure_accuracies(d_model, X_fake, y_fake, labels)
+    for text, acc_real, acc_fake in zip((">Accuracy", ">Class accuracy"), real, fake, strict=True):
+        print(f"{text} real: {acc_real:.0%}, fake: {acc_fake:.0%}")
     save_plot(X_fake.numpy(), settings.out / f"generated_plot_e{epoch:03d}.png")
     latent = [{"name": "noise", "size": settings.latent_dim, "distribution": "normal"}]
     save_generator(g_model, epoch, settings, kind="conditional", latent=latent, classes=N_CLASSES)
@@ -232,7 +245,7 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         # ---- Update G through the composite: maximise log D(G(z, y)) + log P(class = y | ...) ----
         averages = [tf.identity(average) for average in d_averages]
         noise, labels_gan = generate_latent_points(latent_dim, n_batch, seeds[2])
-        y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
+        y_gan = tf.ones((noise.shape[0], 1))  # G wants its fakes to be taken for real
         with tf.GradientTape() as tape:
             out = gan_model([noise, labels_gan], training=True)
             g = bce(y_gan, out["valid"]), ce(labels_gan, out["class"])
@@ -255,21 +268,28 @@ def train(g_model, d_model, gan_model, dataset, settings):
     dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
     if settings.ema:  # the optimizer then keeps averages of the weights that it moves
         gan_model.optimizer.use_ema, gan_model.optimizer.ema_momentum = True, settings.ema
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        synchronize(gan_model)
     train_step = make_train_step(g_model, d_model, gan_model, dataset, settings)
     checkpoints = open_checkpoints(out, d_model, gan_model)
     step, offset = checkpoints.checkpoint.step, checkpoints.checkpoint.offset
-    if int(step) >= n_epochs * bat_per_epo:
+    if int(step.numpy()) >= n_epochs * bat_per_epo:
         fail(f"the run in {out} is complete: raise --epochs to train it further")
-    losses_file = open_losses(out / "losses.csv", int(step))
+    losses_file = open_losses(out / "losses.csv", int(step.numpy()))
     stop = []  # filled by Ctrl-C; the batches under way are finished, counted and saved first
     signal.signal(signal.SIGINT, lambda *_: stop.append(True))
     n, saved = 1, time.monotonic()  # batches a call; time of the last checkpoint
     recent, warned = np.empty((0, len(LOSSES))), False  # the last batches' losses
-    while not stop and (i := int(step) // bat_per_epo) < n_epochs:
+    while (i := int(step.numpy()) // bat_per_epo) < n_epochs:
         bar = keras.utils.Progbar(bat_per_epo, stateful_metrics=[*LOSSES, "batches/s"])
-        while not stop and (j := int(step) - i * bat_per_epo) < bat_per_epo:
-            n, start = min(n, bat_per_epo - j), time.perf_counter()
+        finite = True  # the losses
+        while finite and (j := int(step.numpy()) - i * bat_per_epo) < bat_per_epo:
+            start = time.perf_counter()
+            n = 0 if stop else min(n, bat_per_epo - j)
             losses = train_step(int(step + offset), n).numpy()  # waits for the device
+            n = len(losses)
+            if n == 0:  # Ctrl-C, here or at another worker
+                break
             rate = n / (time.perf_counter() - start)
             step.assign_add(n)
             for k, row in enumerate(losses, j + 1):
@@ -279,27 +299,26 @@ def train(g_model, d_model, gan_model, dataset, settings):
             if not settings.print_batches:
                 bar.update(j + n, [*zip(LOSSES, losses[-1], strict=True), ("batches/s", rate)])
             recent = np.concatenate([recent, losses])[-STRETCH:]
-            if not (finite := np.isfinite(losses).all()):
-                break
-            n = max(1, min(MAX_BATCHES, int(rate)))  # about a second a call
+            finite = np.isfinite(losses).all()
+            n = max(1, min(MAX_BATCHES, int(0.8 * rate)))  # a call lasts less than a second
         losses_file.flush()
         trouble = find_trouble(recent, g_model, settings)
         if trouble and not (warned and finite):
             raise_alarm(f"epoch {i + 1}: {trouble}", finite, checkpoints, settings)
             # still here: there was a warning, or the run is back at its last checkpoint
             warned = settings.on_collapse == "warn"
-            losses_file, recent = open_losses(out / "losses.csv", int(step)), recent[:0]
+            losses_file, recent = open_losses(out / "losses.csv", int(step.numpy())), recent[:0]
         due = (i + 1) % settings.snapshot_every == 0 or i + 1 in (n_epochs, FIRST_SNAPSHOT)
-        if due and int(step) == (i + 1) * bat_per_epo:
+        if due and int(step.numpy()) == (i + 1) * bat_per_epo:
             summarize_performance(i + 1, g_model, d_model, gan_model, dataset, settings)
             if settings.ema:
                 with averaged_weights(g_model, gan_model, settings) as averaged:
                     summarize_performance(i + 1, g_model, d_model, gan_model, dataset, averaged)
             plot_losses(out)
-        if due or stop or time.monotonic() - saved > 60:
+        if due or n == 0 or time.monotonic() - saved > 60:
             checkpoints.save(int(step + offset))
             saved = time.monotonic()
-        if stop:
+        if n == 0:
             command = f"python {Path(__file__).name} --resume --out {out}"
             print(f"\nStopped in epoch {i + 1}; everything is saved. Go on with: {command}")
             raise SystemExit(130)
@@ -369,18 +388,89 @@ SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 # Copied from mnist_gan.py
 def compile_batches(train_batch):
     """Compile a loop over train_batch(step), to train several batches in one call."""
+    strategy = tf.distribute.get_strategy()
+    alone = strategy.num_replicas_in_sync == 1
     jit_compile = XLA_ON_CPU or bool(tf.config.list_physical_devices("GPU"))
 
-    @tf.function(jit_compile=jit_compile)
+    def gather(n):
+        return tf.distribute.get_replica_context().all_gather(n[None], 0)
+
+    @tf.function(jit_compile=jit_compile and alone)  # XLA cannot compile what devices send
     def train_batches(step, n):
+        if not alone:  # do as many as all workers can: clocks differ, and Ctrl-C may reach only one
+            n = tf.reduce_min(strategy.experimental_local_results(strategy.run(gather, (n,)))[0])
         losses = tf.zeros((MAX_BATCHES, len(LOSSES)))  # XLA needs a fixed size
         i = 0
         while i < n:  # `for i in tf.range(n)` would make XLA compile anew for every n
-            losses = tf.tensor_scatter_nd_update(losses, [[i]], [train_batch(step + i)])
+            # every device returns its part of the batch's losses
+            row = strategy.reduce("SUM", strategy.run(train_batch, (step + i,)), None)
+            losses = tf.tensor_scatter_nd_update(losses, [[i]], [row])
             i += 1
-        return losses
+        return losses, n
 
-    return lambda step, n: train_batches(tf.constant(step), tf.constant(n))[:n]
+    def train_step(step, n):
+        losses, n = train_batches(tf.constant(step), tf.constant(n))
+        return losses[:n]
+
+    return train_step
+
+
+# Copied from mnist_gan.py
+def prepare_devices(settings):
+    """Set the precision; let the workers of TF_CONFIG, or all GPUs here, train together."""
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
+    keras.config.set_dtype_policy(policy)  # weights stay float32
+    if settings.distribute == "none" or settings.show:
+        return
+    strategy = tf.distribute.get_strategy()  # one device
+    if "TF_CONFIG" in os.environ:
+        strategy = join_workers(settings)
+    else:
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        if len(devices) > 1:
+            strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+    n = strategy.num_replicas_in_sync
+    if n > 1 and settings.batch_size % (2 * n):
+        fail(f"--batch-size must be a multiple of {2 * n}, for {n} devices share both its halves")
+    tf.distribute.experimental_set_strategy(strategy)
+
+
+# Copied from mnist_gan.py
+def join_workers(settings):
+    """Wait for the workers of TF_CONFIG; all but the first work silently on a throwaway folder."""
+    try:
+        me = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        first = (me.task_type, me.task_id) in (("chief", 0), ("worker", 0))
+        first &= me.task_type == "chief" or "chief" not in me.cluster_spec().jobs
+    except (KeyError, TypeError, ValueError) as error:
+        fail(f"TF_CONFIG is not what TensorFlow expects ({error}): see docs/speed.md")
+    if not first:
+        copy = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        if settings.resume:
+            shutil.copytree(settings.out, copy, dirs_exist_ok=True)
+        settings.out, sys.stdout = copy, open(os.devnull, "w")
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+# Copied from mnist_gan.py
+def share(batch):
+    """Return this device's share of a batch (n, ...), all of it where one device trains alone."""
+    replica = tf.distribute.get_replica_context()  # None outside the training step
+    n_devices = replica.num_replicas_in_sync if replica else 1
+    if n_devices == 1:
+        return batch
+    n, *shape = batch.shape
+    return tf.reshape(batch, (n_devices, n // n_devices, *shape))[replica.replica_id_in_sync_group]
+
+
+# Copied from mnist_gan.py
+def synchronize(model):
+    """Let every BatchNormalization in a model look at the whole batch, not a device's share."""
+    for layer in getattr(model, "layers", []):
+        synchronize(layer)
+    if isinstance(model, layers.BatchNormalization):
+        model.synchronized = True
 
 
 # Copied from mnist_gan.py
@@ -415,11 +505,11 @@ def find_trouble(recent, g_model, settings):
 def raise_alarm(trouble, finite, checkpoints, settings):
     """Warn of a failed training, end the run with status 1, or take it back: see --on-collapse."""
     run = checkpoints.checkpoint
-    offset = int(run.offset) + RESTART
+    offset = int(run.offset.numpy()) + RESTART
     if settings.on_collapse == "restart" and offset <= 3 * RESTART:
         run.restore(checkpoints.latest_checkpoint)
         run.offset.assign(offset)
-        advice = f"going back to batch {int(run.step)}, with fresh random numbers"
+        advice = f"going back to batch {int(run.step.numpy())}, with fresh random numbers"
     elif settings.on_collapse == "warn" and finite:
         advice = "try --on-collapse restart, another --seed, or an earlier snapshot"
     else:
@@ -634,6 +724,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
+    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
+    add("--distribute", choices=("auto", "none"), default="auto", help="over all GPUs, TF_CONFIG")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
@@ -648,7 +740,15 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
         own = [flag[2:].replace("-", "_") for flag in FLAGS]
-        for key in ("batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", *own):
+        for key in (
+            "batch_size",
+            "latent_dim",
+            "seed",
+            "steps_per_epoch",
+            "ema",
+            "precision",
+            *own,
+        ):
             if key in stopped and getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
@@ -688,6 +788,7 @@ def start_run(settings, dataset):
 
 def main(argv=None):
     settings = parse_arguments(argv, n_epochs=100, n_batch=64, latent_dim=100)
+    prepare_devices(settings)
     keras.utils.set_random_seed(settings.seed)
     d_model = define_discriminator()
     g_model = define_generator(settings.latent_dim)

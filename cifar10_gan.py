@@ -17,12 +17,14 @@ Diagram, losses, failures, what to try: docs/cifar10_gan.md.
 """
 
 import argparse
+import atexit
 import contextlib
 import hashlib
 import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import socket
 import sys
@@ -36,6 +38,7 @@ import numpy as np
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors only
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
 stderr = os.dup(2)  # TensorFlow logs its start-up to descriptor 2, whatever the level asked for
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 try:
@@ -78,7 +81,7 @@ def define_discriminator(in_shape=IMAGE_SHAPE):
     model.add(layers.LeakyReLU(negative_slope=0.2))
     model.add(layers.Flatten())  # 4096
     model.add(layers.Dropout(0.4))
-    model.add(layers.Dense(1, activation="sigmoid"))
+    model.add(layers.Dense(1, activation="sigmoid", dtype="float32"))  # --precision stops here
     optimizer = keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5)
     model.compile(loss="binary_crossentropy", optimizer=optimizer, metrics=["accuracy"])
     return model
@@ -136,26 +139,28 @@ def load_real_samples(path=None):
 
 
 # In the next three functions `seed` is a pair of whole numbers: one pair always draws one result.
+# Where several devices train together, each of them draws the batch and keeps its share of it.
 
 
 def generate_real_samples(dataset, n_samples, seed):
     """Draw real images with replacement: float32 (n, 32, 32, 3) in [-1, 1], labelled 1."""
     low, high = PIXEL_RANGE
-    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32)
+    ix = share(tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32))
     X = low + (high - low) / 255.0 * tf.cast(tf.gather(dataset, ix), tf.float32)
-    return X, tf.ones((n_samples, 1))
+    return X, tf.ones((X.shape[0], 1))
 
 
 # Copied from mnist_gan.py
 def generate_latent_points(latent_dim, n_samples, seed):
     """Draw points of the latent space: float32 (n, latent_dim), standard normal."""
-    return tf.random.stateless_normal([n_samples, latent_dim], seed)
+    return share(tf.random.stateless_normal([n_samples, latent_dim], seed))
 
 
 def generate_fake_samples(g_model, latent_dim, n_samples, seed):
     """Draw images from G: float32 (n, 32, 32, 3) in [-1, 1], labelled 0."""
     X = g_model(generate_latent_points(latent_dim, n_samples, seed), training=False)
-    return X, tf.zeros((n_samples, 1))
+    X = tf.cast(X, tf.float32)  # --precision bfloat16 is G's affair
+    return X, tf.zeros((X.shape[0], 1))
 
 
 def generate_grid(g_model, settings):
@@ -180,9 +185,9 @@ def summarize_performance(epoch, g_model, d_model, gan_model, dataset, settings,
     """Report D's accuracy, and save the grid and the generator of an epoch."""
     seed = (settings.seed, -1)
     X_real, y_real = generate_real_samples(dataset, n_samples, seed)
-    _, acc_real = d_model.evaluate(X_real, y_real, verbose=0)
+    acc_real = np.mean(keras.metrics.binary_accuracy(y_real, d_model(X_real)))
     X_fake, y_fake = generate_fake_samples(g_model, settings.latent_dim, n_samples, seed)
-    _, acc_fake = d_model.evaluate(X_fake, y_fake, verbose=0)
+    acc_fake = np.mean(keras.metrics.binary_accuracy(y_fake, d_model(X_fake)))
     print(f">Accuracy real: {acc_real:.0%}, fake: {acc_fake:.0%}")
     X_grid, _ = generate_grid(g_model, settings)
     save_plot(X_grid.numpy(), settings.out / f"generated_plot_e{epoch:03d}.png")
@@ -207,6 +212,8 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
     d_weights, g_weights = d_model.trainable_variables, g_model.trainable_variables
     d_model.optimizer.build(d_weights)
     gan_model.optimizer.build(g_weights)
+    if not tf.config.list_physical_devices("GPU"):
+        g_model.layers[-1].convolution_op = convolve_to_few  # the same layer, sooner done
 
     def train_batch(step):
         seeds = tf.random.split(tf.stack([settings.seed, step]), 3)
@@ -226,7 +233,7 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
 
         # ---- Update G through the composite: maximise log D(G(z)) ----
         X_gan = generate_latent_points(latent_dim, n_batch, seeds[2])
-        y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
+        y_gan = tf.ones((X_gan.shape[0], 1))  # G wants its fakes to be taken for real
         with tf.GradientTape() as tape:
             g_loss = bce(y_gan, gan_model(X_gan, training=True))
         gan_model.optimizer.apply(tape.gradient(g_loss, g_weights), g_weights)
@@ -245,21 +252,28 @@ def train(g_model, d_model, gan_model, dataset, settings):
     dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
     if settings.ema:  # the optimizer then keeps averages of the weights that it moves
         gan_model.optimizer.use_ema, gan_model.optimizer.ema_momentum = True, settings.ema
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        synchronize(gan_model)
     train_step = make_train_step(g_model, d_model, gan_model, dataset, settings)
     checkpoints = open_checkpoints(out, d_model, gan_model)
     step, offset = checkpoints.checkpoint.step, checkpoints.checkpoint.offset
-    if int(step) >= n_epochs * bat_per_epo:
+    if int(step.numpy()) >= n_epochs * bat_per_epo:
         fail(f"the run in {out} is complete: raise --epochs to train it further")
-    losses_file = open_losses(out / "losses.csv", int(step))
+    losses_file = open_losses(out / "losses.csv", int(step.numpy()))
     stop = []  # filled by Ctrl-C; the batches under way are finished, counted and saved first
     signal.signal(signal.SIGINT, lambda *_: stop.append(True))
     n, saved = 1, time.monotonic()  # batches a call; time of the last checkpoint
     recent, warned = np.empty((0, len(LOSSES))), False  # the last batches' losses
-    while not stop and (i := int(step) // bat_per_epo) < n_epochs:
+    while (i := int(step.numpy()) // bat_per_epo) < n_epochs:
         bar = keras.utils.Progbar(bat_per_epo, stateful_metrics=[*LOSSES, "batches/s"])
-        while not stop and (j := int(step) - i * bat_per_epo) < bat_per_epo:
-            n, start = min(n, bat_per_epo - j), time.perf_counter()
+        finite = True  # the losses
+        while finite and (j := int(step.numpy()) - i * bat_per_epo) < bat_per_epo:
+            start = time.perf_counter()
+            n = 0 if stop else min(n, bat_per_epo - j)
             losses = train_step(int(step + offset), n).numpy()  # waits for the device
+            n = len(losses)
+            if n == 0:  # Ctrl-C, here or at another worker
+                break
             rate = n / (time.perf_counter() - start)
             step.assign_add(n)
             for k, row in enumerate(losses, j + 1):
@@ -269,27 +283,26 @@ def train(g_model, d_model, gan_model, dataset, settings):
             if not settings.print_batches:
                 bar.update(j + n, [*zip(LOSSES, losses[-1], strict=True), ("batches/s", rate)])
             recent = np.concatenate([recent, losses])[-STRETCH:]
-            if not (finite := np.isfinite(losses).all()):
-                break
-            n = max(1, min(MAX_BATCHES, int(rate)))  # about a second a call
+            finite = np.isfinite(losses).all()
+            n = max(1, min(MAX_BATCHES, int(0.8 * rate)))  # a call lasts less than a second
         losses_file.flush()
         trouble = find_trouble(recent, g_model, settings)
         if trouble and not (warned and finite):
             raise_alarm(f"epoch {i + 1}: {trouble}", finite, checkpoints, settings)
             # still here: there was a warning, or the run is back at its last checkpoint
             warned = settings.on_collapse == "warn"
-            losses_file, recent = open_losses(out / "losses.csv", int(step)), recent[:0]
+            losses_file, recent = open_losses(out / "losses.csv", int(step.numpy())), recent[:0]
         due = (i + 1) % settings.snapshot_every == 0 or i + 1 in (n_epochs, FIRST_SNAPSHOT)
-        if due and int(step) == (i + 1) * bat_per_epo:
+        if due and int(step.numpy()) == (i + 1) * bat_per_epo:
             summarize_performance(i + 1, g_model, d_model, gan_model, dataset, settings)
             if settings.ema:
                 with averaged_weights(g_model, gan_model, settings) as averaged:
                     summarize_performance(i + 1, g_model, d_model, gan_model, dataset, averaged)
             plot_losses(out)
-        if due or stop or time.monotonic() - saved > 60:
+        if due or n == 0 or time.monotonic() - saved > 60:
             checkpoints.save(int(step + offset))
             saved = time.monotonic()
-        if stop:
+        if n == 0:
             command = f"python {Path(__file__).name} --resume --out {out}"
             print(f"\nStopped in epoch {i + 1}; everything is saved. Go on with: {command}")
             raise SystemExit(130)
@@ -357,20 +370,106 @@ SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 
 
 # Copied from mnist_gan.py
+def convolve_to_few(images, kernel):
+    """Convolve images (n, height, width, channels), few channels coming out, fast on a CPU.
+
+    A CPU works on 16 output channels at a time, most of which a layer with one or three leaves
+    idle. Here a convolution with the kernel's columns as further channels comes first, and one
+    with the identity matrix shifts and adds them: the same sums, with "same" padding.
+    """
+    k, few = kernel.shape[0], kernel.shape[3]
+    columns = tf.reshape(tf.transpose(kernel, (0, 2, 1, 3)), (k, 1, -1, k * few))
+    x = tf.nn.conv2d(images, columns, 1, "SAME")  # (n, height, width, k * few)
+    shifts = tf.reshape(tf.eye(k * few, dtype=x.dtype), (1, k, few, k * few))
+    return tf.nn.conv2d(x, tf.transpose(shifts, (0, 1, 3, 2)), 1, "SAME")
+
+
+# Copied from mnist_gan.py
 def compile_batches(train_batch):
     """Compile a loop over train_batch(step), to train several batches in one call."""
+    strategy = tf.distribute.get_strategy()
+    alone = strategy.num_replicas_in_sync == 1
     jit_compile = XLA_ON_CPU or bool(tf.config.list_physical_devices("GPU"))
 
-    @tf.function(jit_compile=jit_compile)
+    def gather(n):
+        return tf.distribute.get_replica_context().all_gather(n[None], 0)
+
+    @tf.function(jit_compile=jit_compile and alone)  # XLA cannot compile what devices send
     def train_batches(step, n):
+        if not alone:  # do as many as all workers can: clocks differ, and Ctrl-C may reach only one
+            n = tf.reduce_min(strategy.experimental_local_results(strategy.run(gather, (n,)))[0])
         losses = tf.zeros((MAX_BATCHES, len(LOSSES)))  # XLA needs a fixed size
         i = 0
         while i < n:  # `for i in tf.range(n)` would make XLA compile anew for every n
-            losses = tf.tensor_scatter_nd_update(losses, [[i]], [train_batch(step + i)])
+            # every device returns its part of the batch's losses
+            row = strategy.reduce("SUM", strategy.run(train_batch, (step + i,)), None)
+            losses = tf.tensor_scatter_nd_update(losses, [[i]], [row])
             i += 1
-        return losses
+        return losses, n
 
-    return lambda step, n: train_batches(tf.constant(step), tf.constant(n))[:n]
+    def train_step(step, n):
+        losses, n = train_batches(tf.constant(step), tf.constant(n))
+        return losses[:n]
+
+    return train_step
+
+
+# Copied from mnist_gan.py
+def prepare_devices(settings):
+    """Set the precision; let the workers of TF_CONFIG, or all GPUs here, train together."""
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
+    keras.config.set_dtype_policy(policy)  # weights stay float32
+    if settings.distribute == "none" or settings.show:
+        return
+    strategy = tf.distribute.get_strategy()  # one device
+    if "TF_CONFIG" in os.environ:
+        strategy = join_workers(settings)
+    else:
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        if len(devices) > 1:
+            strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+    n = strategy.num_replicas_in_sync
+    if n > 1 and settings.batch_size % (2 * n):
+        fail(f"--batch-size must be a multiple of {2 * n}, for {n} devices share both its halves")
+    tf.distribute.experimental_set_strategy(strategy)
+
+
+# Copied from mnist_gan.py
+def join_workers(settings):
+    """Wait for the workers of TF_CONFIG; all but the first work silently on a throwaway folder."""
+    try:
+        me = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        first = (me.task_type, me.task_id) in (("chief", 0), ("worker", 0))
+        first &= me.task_type == "chief" or "chief" not in me.cluster_spec().jobs
+    except (KeyError, TypeError, ValueError) as error:
+        fail(f"TF_CONFIG is not what TensorFlow expects ({error}): see docs/speed.md")
+    if not first:
+        copy = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        if settings.resume:
+            shutil.copytree(settings.out, copy, dirs_exist_ok=True)
+        settings.out, sys.stdout = copy, open(os.devnull, "w")
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+# Copied from mnist_gan.py
+def share(batch):
+    """Return this device's share of a batch (n, ...), all of it where one device trains alone."""
+    replica = tf.distribute.get_replica_context()  # None outside the training step
+    n_devices = replica.num_replicas_in_sync if replica else 1
+    if n_devices == 1:
+        return batch
+    n, *shape = batch.shape
+    return tf.reshape(batch, (n_devices, n // n_devices, *shape))[replica.replica_id_in_sync_group]
+
+
+# Copied from mnist_gan.py
+def synchronize(model):
+    """Let every BatchNormalization in a model look at the whole batch, not a device's share."""
+    for layer in getattr(model, "layers", []):
+        synchronize(layer)
+    if isinstance(model, layers.BatchNormalization):
+        model.synchronized = True
 
 
 # Copied from mnist_gan.py
@@ -405,11 +504,11 @@ def find_trouble(recent, g_model, settings):
 def raise_alarm(trouble, finite, checkpoints, settings):
     """Warn of a failed training, end the run with status 1, or take it back: see --on-collapse."""
     run = checkpoints.checkpoint
-    offset = int(run.offset) + RESTART
+    offset = int(run.offset.numpy()) + RESTART
     if settings.on_collapse == "restart" and offset <= 3 * RESTART:
         run.restore(checkpoints.latest_checkpoint)
         run.offset.assign(offset)
-        advice = f"going back to batch {int(run.step)}, with fresh random numbers"
+        advice = f"going back to batch {int(run.step.numpy())}, with fresh random numbers"
     elif settings.on_collapse == "warn" and finite:
         advice = "try --on-collapse restart, another --seed, or an earlier snapshot"
     else:
@@ -624,6 +723,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
+    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
+    add("--distribute", choices=("auto", "none"), default="auto", help="over all GPUs, TF_CONFIG")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
@@ -638,7 +739,15 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
         own = [flag[2:].replace("-", "_") for flag in FLAGS]
-        for key in ("batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", *own):
+        for key in (
+            "batch_size",
+            "latent_dim",
+            "seed",
+            "steps_per_epoch",
+            "ema",
+            "precision",
+            *own,
+        ):
             if key in stopped and getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
@@ -678,6 +787,7 @@ def start_run(settings, dataset):
 
 def main(argv=None):
     settings = parse_arguments(argv, n_epochs=200, n_batch=128, latent_dim=100)
+    prepare_devices(settings)
     keras.utils.set_random_seed(settings.seed)
     d_model = define_discriminator()
     g_model = define_generator(settings.latent_dim, settings.batch_norm, settings.upsample)

@@ -21,12 +21,14 @@ Diagram, losses, failures, what to try: docs/ebgan_mnist.md.
 """
 
 import argparse
+import atexit
 import contextlib
 import hashlib
 import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import socket
 import sys
@@ -40,6 +42,7 @@ import numpy as np
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors only
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
 stderr = os.dup(2)  # TensorFlow logs its start-up to descriptor 2, whatever the level asked for
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 try:
@@ -75,10 +78,11 @@ def define_discriminator(in_shape=IMAGE_SHAPE):
     they stand in `make_train_step`, and compile() gives the model its optimizer only.
     """
     image = keras.Input(in_shape, name="image")
-    pixels = layers.Flatten()(image)  # 784
+    pixels = layers.Flatten(dtype="float32")(image)  # 784
     code = layers.Dense(512, activation="relu", name="code")(pixels)
     copy = layers.Dense(pixels.shape[-1], name="copy")(code)  # 784, not bounded: energy can grow
-    square = keras.ops.sum(keras.ops.square(copy - pixels), axis=-1, keepdims=True)
+    error = keras.ops.cast(copy, "float32") - pixels  # --precision stops here
+    square = keras.ops.sum(keras.ops.square(error), axis=-1, keepdims=True)
     # a root has no gradient at 0, the error of the first copy of an all black image
     energy = keras.ops.sqrt(square + 1e-8)
     model = keras.Model(image, {"energy": energy, "code": code}, name="discriminator")
@@ -112,10 +116,13 @@ def pulling_away_term(codes):
 
     It is the mean, over all pairs of different images, of the squared cosine between their codes.
     """
+    replica = tf.distribute.get_replica_context()  # pairs form across all devices
+    codes = replica.all_gather(tf.cast(codes, tf.float32), 0)
     codes = tf.math.l2_normalize(codes, axis=1)
     cosines2 = tf.square(tf.matmul(codes, codes, transpose_b=True))  # n x n; 1 on the diagonal
-    n = len(codes)
-    return (tf.reduce_sum(cosines2) - tf.linalg.trace(cosines2)) / (n * (n - 1))
+    n = tf.cast(len(codes), tf.float32)
+    mean = (tf.reduce_sum(cosines2) - tf.linalg.trace(cosines2)) / (n * (n - 1))
+    return mean / replica.num_replicas_in_sync  # each device has its part in it
 
 
 # Copied from mnist_gan.py
@@ -130,28 +137,30 @@ def load_real_samples(path=None):
 
 
 # In the next three functions `seed` is a pair of whole numbers: one pair always draws one result.
+# Where several devices train together, each of them draws the batch and keeps its share of it.
 
 
 # Copied from mnist_gan.py
 def generate_real_samples(dataset, n_samples, seed):
     """Draw real images with replacement: float32 (n, 28, 28, 1) in PIXEL_RANGE, labelled 1."""
     low, high = PIXEL_RANGE
-    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32)
+    ix = share(tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32))
     X = low + (high - low) / 255.0 * tf.cast(tf.gather(dataset, ix), tf.float32)
-    return X, tf.ones((n_samples, 1))
+    return X, tf.ones((X.shape[0], 1))
 
 
 # Copied from mnist_gan.py
 def generate_latent_points(latent_dim, n_samples, seed):
     """Draw points of the latent space: float32 (n, latent_dim), standard normal."""
-    return tf.random.stateless_normal([n_samples, latent_dim], seed)
+    return share(tf.random.stateless_normal([n_samples, latent_dim], seed))
 
 
 # Copied from mnist_gan.py
 def generate_fake_samples(g_model, latent_dim, n_samples, seed):
     """Draw images from G: float32 (n, 28, 28, 1) in PIXEL_RANGE, labelled 0."""
     X = g_model(generate_latent_points(latent_dim, n_samples, seed), training=False)
-    return X, tf.zeros((n_samples, 1))
+    X = tf.cast(X, tf.float32)  # --precision bfloat16 is G's affair
+    return X, tf.zeros((X.shape[0], 1))
 
 
 # Copied from mnist_gan.py
@@ -211,9 +220,10 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         # ---- Update D: minimise D(x) + max(0, margin - D(G(z))) ----
         with tf.GradientTape() as tape:
             energies = d_model(tf.concat([X_real, X_fake], 0), training=True)["energy"]
-            d_real = tf.reduce_mean(energies[:n_batch])
+            real, fake = tf.split(energies, 2)
+            d_real = tf.nn.compute_average_loss(real)
             # beyond the margin a fake is bad enough: D leaves it alone
-            d_fake = tf.reduce_mean(tf.maximum(0.0, margin - energies[n_batch:]))
+            d_fake = tf.nn.compute_average_loss(tf.maximum(0.0, margin - fake))
             d_loss = d_real + d_fake
         d_model.optimizer.apply(tape.gradient(d_loss, d_weights), d_weights)
 
@@ -221,7 +231,8 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         X_gan = generate_latent_points(latent_dim, n_batch, seeds[2])
         with tf.GradientTape() as tape:
             out = gan_model(X_gan, training=True)
-            g, pt = tf.reduce_mean(out["energy"]), pulling_away_term(out["code"])
+            g = tf.nn.compute_average_loss(out["energy"])
+            pt = pulling_away_term(out["code"])
             g_loss = g + pt_weight * pt
         gan_model.optimizer.apply(tape.gradient(g_loss, g_weights), g_weights)
 
@@ -239,21 +250,28 @@ def train(g_model, d_model, gan_model, dataset, settings):
     dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
     if settings.ema:  # the optimizer then keeps averages of the weights that it moves
         gan_model.optimizer.use_ema, gan_model.optimizer.ema_momentum = True, settings.ema
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        synchronize(gan_model)
     train_step = make_train_step(g_model, d_model, gan_model, dataset, settings)
     checkpoints = open_checkpoints(out, d_model, gan_model)
     step, offset = checkpoints.checkpoint.step, checkpoints.checkpoint.offset
-    if int(step) >= n_epochs * bat_per_epo:
+    if int(step.numpy()) >= n_epochs * bat_per_epo:
         fail(f"the run in {out} is complete: raise --epochs to train it further")
-    losses_file = open_losses(out / "losses.csv", int(step))
+    losses_file = open_losses(out / "losses.csv", int(step.numpy()))
     stop = []  # filled by Ctrl-C; the batches under way are finished, counted and saved first
     signal.signal(signal.SIGINT, lambda *_: stop.append(True))
     n, saved = 1, time.monotonic()  # batches a call; time of the last checkpoint
     recent, warned = np.empty((0, len(LOSSES))), False  # the last batches' losses
-    while not stop and (i := int(step) // bat_per_epo) < n_epochs:
+    while (i := int(step.numpy()) // bat_per_epo) < n_epochs:
         bar = keras.utils.Progbar(bat_per_epo, stateful_metrics=[*LOSSES, "batches/s"])
-        while not stop and (j := int(step) - i * bat_per_epo) < bat_per_epo:
-            n, start = min(n, bat_per_epo - j), time.perf_counter()
+        finite = True  # the losses
+        while finite and (j := int(step.numpy()) - i * bat_per_epo) < bat_per_epo:
+            start = time.perf_counter()
+            n = 0 if stop else min(n, bat_per_epo - j)
             losses = train_step(int(step + offset), n).numpy()  # waits for the device
+            n = len(losses)
+            if n == 0:  # Ctrl-C, here or at another worker
+                break
             rate = n / (time.perf_counter() - start)
             step.assign_add(n)
             for k, row in enumerate(losses, j + 1):
@@ -263,27 +281,26 @@ def train(g_model, d_model, gan_model, dataset, settings):
             if not settings.print_batches:
                 bar.update(j + n, [*zip(LOSSES, losses[-1], strict=True), ("batches/s", rate)])
             recent = np.concatenate([recent, losses])[-STRETCH:]
-            if not (finite := np.isfinite(losses).all()):
-                break
-            n = max(1, min(MAX_BATCHES, int(rate)))  # about a second a call
+            finite = np.isfinite(losses).all()
+            n = max(1, min(MAX_BATCHES, int(0.8 * rate)))  # a call lasts less than a second
         losses_file.flush()
         trouble = find_trouble(recent, g_model, settings)
         if trouble and not (warned and finite):
             raise_alarm(f"epoch {i + 1}: {trouble}", finite, checkpoints, settings)
             # still here: there was a warning, or the run is back at its last checkpoint
             warned = settings.on_collapse == "warn"
-            losses_file, recent = open_losses(out / "losses.csv", int(step)), recent[:0]
+            losses_file, recent = open_losses(out / "losses.csv", int(step.numpy())), recent[:0]
         due = (i + 1) % settings.snapshot_every == 0 or i + 1 in (n_epochs, FIRST_SNAPSHOT)
-        if due and int(step) == (i + 1) * bat_per_epo:
+        if due and int(step.numpy()) == (i + 1) * bat_per_epo:
             summarize_performance(i + 1, g_model, d_model, gan_model, dataset, settings)
             if settings.ema:
                 with averaged_weights(g_model, gan_model, settings) as averaged:
                     summarize_performance(i + 1, g_model, d_model, gan_model, dataset, averaged)
             plot_losses(out)
-        if due or stop or time.monotonic() - saved > 60:
+        if due or n == 0 or time.monotonic() - saved > 60:
             checkpoints.save(int(step + offset))
             saved = time.monotonic()
-        if stop:
+        if n == 0:
             command = f"python {Path(__file__).name} --resume --out {out}"
             print(f"\nStopped in epoch {i + 1}; everything is saved. Go on with: {command}")
             raise SystemExit(130)
@@ -356,18 +373,89 @@ SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 # Copied from mnist_gan.py
 def compile_batches(train_batch):
     """Compile a loop over train_batch(step), to train several batches in one call."""
+    strategy = tf.distribute.get_strategy()
+    alone = strategy.num_replicas_in_sync == 1
     jit_compile = XLA_ON_CPU or bool(tf.config.list_physical_devices("GPU"))
 
-    @tf.function(jit_compile=jit_compile)
+    def gather(n):
+        return tf.distribute.get_replica_context().all_gather(n[None], 0)
+
+    @tf.function(jit_compile=jit_compile and alone)  # XLA cannot compile what devices send
     def train_batches(step, n):
+        if not alone:  # do as many as all workers can: clocks differ, and Ctrl-C may reach only one
+            n = tf.reduce_min(strategy.experimental_local_results(strategy.run(gather, (n,)))[0])
         losses = tf.zeros((MAX_BATCHES, len(LOSSES)))  # XLA needs a fixed size
         i = 0
         while i < n:  # `for i in tf.range(n)` would make XLA compile anew for every n
-            losses = tf.tensor_scatter_nd_update(losses, [[i]], [train_batch(step + i)])
+            # every device returns its part of the batch's losses
+            row = strategy.reduce("SUM", strategy.run(train_batch, (step + i,)), None)
+            losses = tf.tensor_scatter_nd_update(losses, [[i]], [row])
             i += 1
-        return losses
+        return losses, n
 
-    return lambda step, n: train_batches(tf.constant(step), tf.constant(n))[:n]
+    def train_step(step, n):
+        losses, n = train_batches(tf.constant(step), tf.constant(n))
+        return losses[:n]
+
+    return train_step
+
+
+# Copied from mnist_gan.py
+def prepare_devices(settings):
+    """Set the precision; let the workers of TF_CONFIG, or all GPUs here, train together."""
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
+    keras.config.set_dtype_policy(policy)  # weights stay float32
+    if settings.distribute == "none" or settings.show:
+        return
+    strategy = tf.distribute.get_strategy()  # one device
+    if "TF_CONFIG" in os.environ:
+        strategy = join_workers(settings)
+    else:
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        if len(devices) > 1:
+            strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+    n = strategy.num_replicas_in_sync
+    if n > 1 and settings.batch_size % (2 * n):
+        fail(f"--batch-size must be a multiple of {2 * n}, for {n} devices share both its halves")
+    tf.distribute.experimental_set_strategy(strategy)
+
+
+# Copied from mnist_gan.py
+def join_workers(settings):
+    """Wait for the workers of TF_CONFIG; all but the first work silently on a throwaway folder."""
+    try:
+        me = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        first = (me.task_type, me.task_id) in (("chief", 0), ("worker", 0))
+        first &= me.task_type == "chief" or "chief" not in me.cluster_spec().jobs
+    except (KeyError, TypeError, ValueError) as error:
+        fail(f"TF_CONFIG is not what TensorFlow expects ({error}): see docs/speed.md")
+    if not first:
+        copy = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        if settings.resume:
+            shutil.copytree(settings.out, copy, dirs_exist_ok=True)
+        settings.out, sys.stdout = copy, open(os.devnull, "w")
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+# Copied from mnist_gan.py
+def share(batch):
+    """Return this device's share of a batch (n, ...), all of it where one device trains alone."""
+    replica = tf.distribute.get_replica_context()  # None outside the training step
+    n_devices = replica.num_replicas_in_sync if replica else 1
+    if n_devices == 1:
+        return batch
+    n, *shape = batch.shape
+    return tf.reshape(batch, (n_devices, n // n_devices, *shape))[replica.replica_id_in_sync_group]
+
+
+# Copied from mnist_gan.py
+def synchronize(model):
+    """Let every BatchNormalization in a model look at the whole batch, not a device's share."""
+    for layer in getattr(model, "layers", []):
+        synchronize(layer)
+    if isinstance(model, layers.BatchNormalization):
+        model.synchronized = True
 
 
 # Copied from mnist_gan.py
@@ -402,11 +490,11 @@ def find_trouble(recent, g_model, settings):
 def raise_alarm(trouble, finite, checkpoints, settings):
     """Warn of a failed training, end the run with status 1, or take it back: see --on-collapse."""
     run = checkpoints.checkpoint
-    offset = int(run.offset) + RESTART
+    offset = int(run.offset.numpy()) + RESTART
     if settings.on_collapse == "restart" and offset <= 3 * RESTART:
         run.restore(checkpoints.latest_checkpoint)
         run.offset.assign(offset)
-        advice = f"going back to batch {int(run.step)}, with fresh random numbers"
+        advice = f"going back to batch {int(run.step.numpy())}, with fresh random numbers"
     elif settings.on_collapse == "warn" and finite:
         advice = "try --on-collapse restart, another --seed, or an earlier snapshot"
     else:
@@ -621,6 +709,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
+    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
+    add("--distribute", choices=("auto", "none"), default="auto", help="over all GPUs, TF_CONFIG")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
@@ -635,7 +725,15 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
         own = [flag[2:].replace("-", "_") for flag in FLAGS]
-        for key in ("batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", *own):
+        for key in (
+            "batch_size",
+            "latent_dim",
+            "seed",
+            "steps_per_epoch",
+            "ema",
+            "precision",
+            *own,
+        ):
             if key in stopped and getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
@@ -677,6 +775,7 @@ def main(argv=None):
     settings = parse_arguments(argv, n_epochs=50, n_batch=128, latent_dim=100)
     if not settings.margin > 0 or not settings.pt_weight >= 0:
         fail("--margin must be above 0, and --pt-weight at least 0")
+    prepare_devices(settings)
     keras.utils.set_random_seed(settings.seed)
     d_model = define_discriminator()
     g_model = define_generator(settings.latent_dim)
