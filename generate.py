@@ -12,7 +12,7 @@ tanh pixels in [-1, 1]. Files of Keras 2.2 to 2.15 open too: `upgrade_layer` rew
 dialect in which they describe their models.
 
 The same seed gives the same images, and a smaller --count the first images of a larger one. A grid
-takes about 4 seconds on two CPU cores, nearly all of it the start of TensorFlow.
+takes between 2 and 3 seconds on two CPU cores, nearly all of it the start of TensorFlow.
 
 Sources: Machine Learning Mastery, "How to Develop a GAN for Generating MNIST Handwritten Digits"
 and "How to Develop a GAN to Generate CIFAR10 Small Color Photographs" (their last sections, on the
@@ -22,11 +22,14 @@ final generator); the manners of the command line are those of StyleGAN3's gen_i
 import argparse
 import collections
 import contextlib
+import functools
+import gc
 import json
 import math
 import os
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -139,6 +142,8 @@ def upgrade_layer(layer):
         if isinstance(value, dict) and "class_name" in value:
             if key == "dtype":  # a policy, of which the name says all
                 value = value["config"]["name"]
+                if value.startswith("mixed_"):  # trained in half precision, on float32 weights
+                    value = "float32"
             else:  # a layer inside a layer: an activation, or what a wrapper wraps
                 value = {**upgrade_layer(value), "module": "keras.layers", "registered_name": None}
         config[RENAMED.get((name, key), key)] = value
@@ -210,18 +215,34 @@ def load_weights(model, group):
             variable.assign(value[()])
 
 
+@functools.cache  # once in a process
+def start_tensorflow():
+    """Import Keras and TensorFlow, quietly, and set them up for sampling."""
+    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+    # Sampling while a training runs must not claim the rest of the GPU's memory.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    # The garbage collector would walk through all that they make again and again, and once more
+    # at the end of the program, although it stays: 1.4 seconds.
+    gc.disable()
+    with quiet_stderr():
+        import keras
+        import tensorflow as tf
+
+        keras.ops.zeros(1)  # starts the devices, of which TensorFlow talks too
+    gc.freeze()
+    gc.enable()
+    # Fused operations would round otherwise than the layers one by one, in the eighth digit.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
 def load_generator(path, config):
     """Build the model that `config` describes and load its weights from `path`.
 
     Returns a keras.Model. Whatever stands in the way of exactly that model ends the program.
     """
-    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
-    # Sampling while a training runs must not claim the rest of the GPU's memory.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    with quiet_stderr():
-        import keras
+    start_tensorflow()
+    import keras
 
-        keras.ops.zeros(1)  # starts the devices, of which TensorFlow talks too
     try:
         upgraded = upgrade_layer(config)
         build = keras.Sequential if upgraded["class_name"] == "Sequential" else keras.Model
@@ -234,6 +255,7 @@ def load_generator(path, config):
             load_weights(model, file["model_weights"])
     except (AttributeError, KeyError, OSError, ValueError) as error:
         fail(f"{path} lacks weights of its model, take another snapshot ({error})")
+    model.jit_compile = False  # XLA, the default on a GPU, takes seconds to compile
     return model
 
 
@@ -417,8 +439,6 @@ def plan_images(args, parts, classes):
 
 def run_model(model, points, labels, latent, label):
     """Return the generator's images (n, height, width, channels), unscaled, as float32."""
-    import keras
-
     feed = [None] * len(model.inputs)
     feed[latent] = points.reshape(-1, *model.inputs[latent].shape[1:])
     if label is not None:
@@ -426,14 +446,35 @@ def run_model(model, points, labels, latent, label):
         feed[label] = feed[label].astype(model.inputs[label].dtype)
     try:
         with quiet_stderr():
-            # A direct call: predict() prints progress and costs tens of milliseconds each time.
-            output = model(feed if len(feed) > 1 else feed[0], training=False)
-        output = keras.ops.convert_to_numpy(output).astype(np.float32)
+            # Not predict(): that prints progress and costs tens of milliseconds each time.
+            output = model.predict_on_batch(feed if len(feed) > 1 else feed[0])
+        output = output.astype(np.float32)
     except Exception as error:
         fail(f"the generator does not run here: {str(error)[:300]}")
     if not np.isfinite(output).all():
         fail("the generator gives no finite numbers: training diverged, take an earlier snapshot")
     return output.reshape(-1, *image_shape(model.output_shape))
+
+
+def draw_images(model, inputs, about, points, labels, seed):
+    """Yield batches: images (n, height, width, channels) in [0, 1], latent points, classes.
+
+    `points` and `labels` are those of `plan_images`, `inputs` those of `find_inputs`.
+    """
+    parts, pixel_range = about["latent"], about["pixel_range"]
+    for start in range(0, len(labels), BATCH):
+        batch_labels = labels[start : start + BATCH]
+        if points is None:
+            batch = generate_latent_points(parts, len(batch_labels), (seed, start // BATCH))
+            set_classes(batch, batch_labels, parts)
+        else:
+            batch = points[start : start + BATCH]
+        images = run_model(model, batch, batch_labels, *inputs)
+        if pixel_range is None:
+            pixel_range = (-1, 1) if images.min() < -0.2 else (0, 1)
+            warn(f"the range of the pixels is guessed: {pixel_range[0]} to {pixel_range[1]}")
+        low, high = pixel_range
+        yield ((images - low) / (high - low)).clip(0, 1), batch, batch_labels
 
 
 def tile(images, rows, cols):
@@ -461,6 +502,23 @@ def replacing(path):
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def npz_writer(path, shape, arrays):
+    """Write an .npz file batch by batch, where np.savez would need all images at once.
+
+    Yields an open file that takes the bytes of the images, float32 of `shape` (n, h, w, c). The
+    dict `arrays`, which may be filled meanwhile, holds what follows them.
+    """
+    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
+    with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as file:  # may exceed 2 GiB
+            np.lib.format.write_array_header_1_0(file, header)
+            yield file
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array)
 
 
 def save_grid(path, images, rows, cols):
@@ -615,43 +673,31 @@ def main(argv=None):
     inputs = find_inputs(model)
     about = about or describe(model, *inputs)
     check_description(about, model, *inputs)
-    parts, classes, pixel_range = about["latent"], about["classes"], about["pixel_range"]
+    parts, classes = about["latent"], about["classes"]
     points, labels, rows, cols = plan_images(args, parts, classes)
 
-    n, codes, counts = len(labels), [], collections.Counter()
-    size = n if args.npz else min(n, rows * cols)
-    kept = np.empty((size, *image_shape(model.output_shape)), np.float32)
+    batches = draw_images(model, inputs, about, points, labels, args.seed)
+    n, shape = len(labels), image_shape(model.output_shape)
+    arrays = {"labels": labels} if classes else {}
+    npz = npz_writer(args.npz, (n, *shape), arrays) if args.npz else contextlib.nullcontext()
+    shown, codes, counts = [], [], collections.Counter()
     try:
-        for start in range(0, n, BATCH):
-            batch_labels = labels[start : start + BATCH]
-            if points is None:
-                seed = (args.seed, start // BATCH)
-                batch = generate_latent_points(parts, len(batch_labels), seed)
-                set_classes(batch, batch_labels, parts)
-            else:
-                batch = points[start : start + BATCH]
-            images = run_model(model, batch, batch_labels, *inputs)
-            if pixel_range is None:
-                pixel_range = (-1, 1) if images.min() < -0.2 else (0, 1)
-                warn(f"the range of the pixels is guessed: {pixel_range[0]} to {pixel_range[1]}")
-            low, high = pixel_range
-            images = ((images - low) / (high - low)).clip(0, 1)
-            room = kept[start : start + BATCH]  # none for images that are only written to DIR
-            room[:] = images[: len(room)]
-            codes.append(batch[:, part_columns(parts, "uniform")])
-            if args.images:
-                save_images(args.images, images, batch_labels, classes, counts)
-        save_grid(args.out, kept[: rows * cols], rows, cols)
-        if args.npz:
-            arrays = {"images": kept}
-            if classes:
-                arrays["labels"] = labels
+        with npz as file:
+            for images, batch, batch_labels in batches:
+                shown.extend(images[: rows * cols - len(shown)])
+                codes.append(batch[:, part_columns(parts, "uniform")])
+                if args.images:
+                    save_images(args.images, images, batch_labels, classes, counts)
+                if args.npz:
+                    file.write(images)
+            save_grid(args.out, np.array(shown), rows, cols)
             if about["kind"] == "infogan":
                 arrays["codes"] = np.concatenate(codes)
-            with replacing(args.npz) as part, open(part, "wb") as file:
-                np.savez(file, **arrays)
     except OSError as error:
-        fail(f"cannot write {error.filename or args.out}: {error.strerror or error}")
+        fail(f"cannot write {error.filename or args.npz or args.out}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        warn("interrupted")
+        raise SystemExit(130) from None
     places = {args.out: min(n, rows * cols), args.images: n, args.npz: n}
     done = [f"{k} image{'s' if k > 1 else ''} in {path}" for path, k in places.items() if path]
     print(", ".join(done))

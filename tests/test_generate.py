@@ -462,6 +462,16 @@ def unwritten(file):
     file["model_weights/dense_1/dense_1"].create_dataset("kernel:0", (8, 64), "f4")
 
 
+def test_generator_trained_in_bfloat16_is_sampled_in_float32():
+    images = []
+    for policy in ("float32", "mixed_bfloat16"):
+        dense = layers.Dense(64, activation="sigmoid", dtype=policy)
+        image = layers.Reshape((8, 8, 1), dtype=policy)
+        fill(keras.Sequential([keras.Input((4,)), dense, image])).save("g.h5")
+        images.append(run("g.h5")["images"])
+    np.testing.assert_array_equal(*images)
+
+
 @pytest.mark.parametrize(
     "edit,part",
     [
@@ -710,18 +720,46 @@ def test_grey_picture():
     assert (picture[:2] == 1).all() and (picture[:, :2] == 1).all()
 
 
-def test_failed_run_keeps_picture(monkeypatch, capsys):
+def test_failed_run_keeps_files(monkeypatch, capsys):
     glass(4)
-    Path("g_samples.png").write_text("the picture before")
+    before = {"g_samples.png": "the picture before", "run.npz": "the arrays before"}
+    for name, text in before.items():
+        Path(name).write_text(text)
 
     def full_disk(path, *args, **kwargs):
         Path(path).write_text("half")
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(matplotlib.image, "imsave", full_disk)
-    assert "No space left" in error_of(capsys, "g.h5")
-    assert Path("g_samples.png").read_text() == "the picture before"
-    assert sorted(os.listdir()) == ["g.h5", "g_samples.png"]
+    assert "No space left" in error_of(capsys, "g.h5", "--npz", "run.npz")
+    assert {name: Path(name).read_text() for name in before} == before
+    assert sorted(os.listdir()) == ["g.h5", *before]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="tells the peak of memory")
+def test_memory_does_not_grow():
+    """20,000 images, 63 MB in the .npz file, take hardly more memory than 500."""
+    glass(100, 10)
+    code = """if True:
+        import sys, generate
+        generate.main(sys.argv[1:])
+        print(*(line for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+    """
+    env, peaks, arrays = os.environ | {"PYTHONPATH": str(SCRIPT.parent)}, [], []
+    for count in ("500", "20000"):
+        command = [sys.executable, "-c", code, "g.h5", "--count", count, "--npz", f"{count}.npz"]
+        result = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
+        peaks.append(int(result.stdout.split()[-2]) / 1000)  # from kB to MB
+        with np.load(f"{count}.npz") as file:
+            arrays.append(dict(file))
+    assert peaks[1] - peaks[0] < 25
+    few, many = arrays
+    assert many["images"].shape == (20000, 28, 28, 1) and many["images"].dtype == np.float32
+    assert np.isfinite(many["images"]).all()
+    assert 0 <= many["images"].min() < many["images"].max() <= 1
+    assert many["labels"].tolist() == [*range(10)] * 2000
+    for key in ("images", "labels"):
+        np.testing.assert_array_equal(few[key], many[key][:500])
 
 
 @pytest.mark.parametrize(
