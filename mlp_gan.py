@@ -24,6 +24,7 @@ Diagram, losses, failures, what to try: docs/mlp_gan.md.
 import argparse
 import atexit
 import contextlib
+import gc
 import hashlib
 import json
 import logging
@@ -44,6 +45,7 @@ import numpy as np
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors only
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
+gc.disable()  # looking for garbage among all that is imported takes more than a second
 stderr = os.dup(2)  # TensorFlow logs its start-up to descriptor 2, whatever the level asked for
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 try:
@@ -55,6 +57,8 @@ finally:
 matplotlib.use("Agg")  # pictures go to files: no display is needed
 import matplotlib.pyplot as plt
 
+gc.freeze()  # what is imported stays
+gc.enable()
 logging.getLogger("absl").setLevel(logging.ERROR)  # Keras calls .h5 a legacy format at every save
 
 IMAGE_SHAPE = (28, 28, 1)  # with --batch-norm (32, 32, 3)
