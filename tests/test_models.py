@@ -363,3 +363,53 @@ def test_compiled_step_equals_the_plain_loop(name, changed, monkeypatch):
         if name == "mlp_gan":
             one_by_one = [[(d_real + d_fake) / 2, g] for d_real, d_fake, g in one_by_one]
         np.testing.assert_allclose(one_by_one, losses, rtol=2e-4)
+
+
+# ---- on a GPU, and in bfloat16 -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_step_of_a_gpu_compiles_with_xla(name, monkeypatch):
+    """With a GPU the step is compiled by XLA, which the CPU can do, too, if slowly."""
+    script, g_model, d_model, gan_model = build(name)
+    devices, function, compiled = tf.config.list_physical_devices, tf.function, {}
+
+    def note(python_function=None, **options):
+        def decorate(python_function):
+            compiled[python_function.__name__] = options
+            return function(python_function, **options)
+
+        return decorate(python_function) if python_function else decorate
+
+    gpu = {"GPU": ["a GPU"]}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda k: gpu.get(k) or devices(k))
+    monkeypatch.setattr(tf, "function", note)
+    dataset = make_dataset(script)
+    train_step = make_step(script, g_model, d_model, gan_model, dataset, batch_size=4)
+    before = values(learned(gan_model))
+    losses = train_step(0, 2).numpy()
+    assert compiled["train_batches"] == {"jit_compile": True}
+    assert losses.shape == (2, len(script.LOSSES)) and np.isfinite(losses).all()
+    assert all(moved(before, learned(gan_model)))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_bfloat16_trains_nearly_as_float32(name, monkeypatch):
+    monkeypatch.setattr(importlib.import_module(name), "XLA_ON_CPU", False)  # slow to compile
+    losses = []
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.config.set_dtype_policy(policy)
+        try:
+            script, g_model, d_model, gan_model = build(name)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        for layer in g_model.layers + d_model.layers:
+            if layer.name.startswith("dropout"):  # it draws other masks in bfloat16
+                layer.rate = 0.0
+        train_step = make_step(script, g_model, d_model, gan_model, make_dataset(script))
+        losses.append(train_step(0, 1).numpy())
+    assert g_model.layers[-1].compute_dtype == "bfloat16"
+    assert {weight.dtype for weight in gan_model.weights} == {"float32"}
+    assert losses[0].dtype == losses[1].dtype == np.float32
+    assert not np.array_equal(*losses)
+    np.testing.assert_allclose(*losses, rtol=0.05, atol=0.02)
