@@ -10,8 +10,8 @@ model Q, which shares D's layers, has to recover the code from the image; so G h
 to visible use. Labels are never read: which category became which digit is for the reader to see.
 With --labelled the category is the label, and Q learns the classes of real and generated digits.
 
-Measured on two cores of an Intel Xeon at 2.6 GHz, TensorFlow 2.21.0, Keras 3.15.1, seed 1: 0.27 s a
-batch, 2.1 min an epoch; after 10 epochs the ten categories are the ten digits, one code the width
+Two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1: 0.23 s a batch, 1.8 min an epoch
+(docs/speed.md). Seed 1: after 10 epochs the ten categories are the ten digits, one code the width
 of the stroke and the other the slant.
 
 Tutorials: the InfoGAN tutorial of Machine Learning Mastery; "GAN collection 3: InfoGAN and AC-GAN".
@@ -304,8 +304,8 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
     in_d = {id(weight) for weight in d_weights}
     q_weights = [weight for weight in dq_model.trainable_variables if id(weight) not in in_d]
     d_averages = d_model.non_trainable_weights  # of BatchNormalization
-    d_model.optimizer.build(d_weights + q_weights)
-    gan_model.optimizer.build(g_weights + q_weights)
+    update_d = compile_update(d_model.optimizer, d_weights + q_weights)
+    update_g = compile_update(gan_model.optimizer, g_weights + q_weights)
 
     def train_batch(step):
         seeds = tf.random.split(tf.stack([settings.seed, step]), 3)
@@ -320,8 +320,7 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
             d_real, d_fake = bce(y_real, real["real"]), bce(y_fake, fake["real"])
             q_loss = cf * ce(category, fake["category"]) + mse(codes, fake["codes"])
             d_loss = d_real + d_fake + q_loss + cr * ce(category, real["category"])
-        weights = d_weights + q_weights
-        d_model.optimizer.apply(tape.gradient(d_loss, weights), weights)
+        update_d(*tape.gradient(d_loss, d_weights + q_weights))
 
         # ---- Update G and Q by the composite: maximise log D(G(z, c)) + log Q(c | G(z, c)) ----
         averages = [tf.identity(average) for average in d_averages]
@@ -332,8 +331,7 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
             out = gan_model(z, training=True)
             g = bce(y_gan, out["real"]), ce(category, out["category"]), mse(codes, out["codes"])
             g_loss = g[0] + cf * g[1] + g[2]
-        weights = g_weights + q_weights
-        gan_model.optimizer.apply(tape.gradient(g_loss, weights), weights)
+        update_g(*tape.gradient(g_loss, g_weights + q_weights))
         for average, before in zip(d_averages, averages, strict=True):
             average.assign(before)  # this update leaves nothing behind in D
 
@@ -470,6 +468,21 @@ RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, 
 DATASET = keras.datasets.mnist
 PUBLISHED = CACHED = "mnist.npz"  # what it is, and where in ~/.keras/datasets Keras keeps it
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+
+
+def compile_update(optimizer, weights):
+    """Build an optimizer; return update(*gradients), which moves the weights.
+
+    There are 13 million: XLA makes one pass over them of Adam's many. It cannot compile what
+    several devices send to each other.
+    """
+    optimizer.build(weights)
+    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+
+    def update(*gradients):
+        optimizer.apply(gradients, weights)
+
+    return tf.function(update, jit_compile=True) if alone else update
 
 
 # Copied from mnist_gan.py
@@ -827,8 +840,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
-    add("--distribute", choices=("auto", "none"), default="auto", help="over all GPUs, TF_CONFIG")
+    add("--precision", choices=("float32", "bfloat16"), default="float32", help="not of weights")
+    add("--distribute", choices=("auto", "none"), default="auto", help="auto: all GPUs here")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)

@@ -1,0 +1,341 @@
+"""Time each script's training step against what its user would otherwise run.
+
+    python benchmarks/speed.py                     all scripts, about half an hour on two CPU cores
+    python benchmarks/speed.py mnist_gan           this one; the others' results stay
+
+On the same machine, in the same run, a batch of the script's default size is trained by
+    tutorial    the tutorial's loop (tutorial_loops.py), in float32
+    this        the script's own step, in float32 and in bfloat16
+    pytorch     the same networks and updates (pytorch_peers.py), in both precisions, in every form
+                that PyTorch has: channels-last, torch.compile; on a GPU CUDA graphs, too
+Each is a process of its own, so that its peak memory is its own. They take turns: a round times
+every one of them for about a second, and the multiplication of two 4096x4096 matrices, by the
+faster of TensorFlow and PyTorch, as the machine's peak. Of PyTorch's forms the best one of a first
+round stays in. Start, compilation and warm-up are timed apart, as first_call_s.
+
+A ratio is the median over the rounds of the ratio within a round: these machines are shared, and
+two figures of one round share the moment. FLOP are those of the layers' products, counted from the
+models; Adam, activations, Dropout and normalisation are not in them. An epoch is one of 60,000
+images (CIFAR-10: 50,000).
+
+Writes results/speed.csv and results/speed.png.
+"""
+
+import argparse
+import json
+import resource
+import shlex
+import subprocess
+import sys
+import time
+
+import common
+import numpy as np
+
+PRECISIONS = ("float32", "bfloat16")
+FORMS = {  # of PyTorch: the arguments of make_peer
+    "eager": {},
+    "channels-last": {"channels_last": True},
+    "compile": {"compiled": True},
+    "compile channels-last": {"compiled": True, "channels_last": True},
+}
+GPU_FORMS = {"CUDA graph": {"graphed": True, "channels_last": True}}
+EPOCH = {"cifar10_gan": 50_000}  # images; the others 60,000
+PEAK_SIZE = 4096
+
+
+# ---- what is timed: functions run(n) that train n batches and wait for them ---------------------
+
+
+def tutorial(name, precision):
+    import tutorial_loops
+
+    batch = tutorial_loops.make_loop(*common.build(name))
+
+    def run(n):
+        for _ in range(n):
+            batch()  # train_on_batch returns losses, so it has waited
+
+    return run
+
+
+def this(name, precision):
+    import tensorflow as tf
+
+    script, *models, dataset, settings = common.build(name, "--precision", precision)
+    dataset = tf.nest.map_structure(tf.constant, dataset)
+    train_step = script.make_train_step(*models, dataset, settings)
+    return lambda n: train_step(0, n).numpy()
+
+
+def pytorch(name, precision, form):
+    import pytorch_peers
+    import torch
+
+    script, _, _, _, dataset, settings = common.build(name)
+    images, labels = dataset if isinstance(dataset, tuple) else (dataset, None)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    options = {"device": device, "precision": precision, **(FORMS | GPU_FORMS)[form]}
+    batch = pytorch_peers.make_peer(name, images, labels, settings.batch_size, **options)
+
+    def run(n):
+        for _ in range(n):
+            losses = batch()
+        losses.cpu()  # waits for the device
+
+    return run
+
+
+def peak(framework, precision):
+    """Multiply n pairs of matrices."""
+    if framework == "tensorflow":
+        import tensorflow as tf
+
+        a, b = tf.cast(tf.random.normal((2, PEAK_SIZE, PEAK_SIZE)), precision)
+        product = tf.function(tf.matmul)
+        return lambda n: [product(a, b) for _ in range(n)][-1].numpy()
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    a, b = torch.randn(2, PEAK_SIZE, PEAK_SIZE, dtype=getattr(torch, precision), device=device)
+    return lambda n: [torch.matmul(a, b) for _ in range(n)][-1].float().cpu()
+
+
+def work(what, *arguments):
+    """Serve as a process that times `what`: for a line n on stdin, seconds for n batches."""
+    run = {"tutorial": tutorial, "this": this, "pytorch": pytorch, "peak": peak}[what](*arguments)
+    start = time.perf_counter()
+    run(1)
+    print(json.dumps({"first_call_s": time.perf_counter() - start}), flush=True)
+    for line in sys.stdin:
+        start = time.perf_counter()
+        run(int(line))
+        seconds = time.perf_counter() - start
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": seconds, "memory_mib": memory}), flush=True)
+
+
+class Worker:
+    """A process that times one thing; `times` are seconds a batch, one a round."""
+
+    def __init__(self, what, *arguments):
+        self.what, self.arguments, self.times, self.dropped = what, arguments, [], False
+        command = [sys.executable, __file__, "--work", what, *arguments]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, text=True, **pipes)
+        self.first_call_s = self.read()["first_call_s"]
+        self.ask(1)  # the second call can still allocate
+        self.n = max(1, round(1 / self.ask(1)))  # batches a round, about a second's worth
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"this failed: python {shlex.join(self.process.args[1:])}")
+        return json.loads(line)
+
+    def ask(self, n):
+        self.process.stdin.write(f"{n}\n")
+        self.process.stdin.flush()
+        answer = self.read()
+        self.memory_mib = answer["memory_mib"]
+        return answer["seconds"] / n
+
+    def time_round(self):
+        self.times.append(self.ask(self.n))
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+# ---- floating-point operations ------------------------------------------------------------------
+
+
+def count_flop(model):
+    """Count the FLOP of the products in a model's layers, for one image.
+
+    Returns:
+        those of a forward pass, and those of them in layers that see the model's input first: in a
+        backward pass nothing is owed to an input.
+    """
+    from keras import layers
+
+    inputs = {id(x) for x in model.inputs}
+    total = first = 0
+    for layer in model.layers:
+        if hasattr(layer, "layers"):  # a model inside
+            inner = count_flop(layer)
+            total, first = total + inner[0], first + inner[1]
+            continue
+        weights = [w for w in layer.weights if w.path.endswith("kernel")]
+        if not weights:
+            # what only rearranges the input hands it on
+            if isinstance(layer, (layers.Flatten, layers.Reshape)) and id(layer.input) in inputs:
+                inputs.add(id(layer.output))
+            continue
+        size = int(np.prod(weights[0].shape))
+        # a kernel is used once for each pixel: of the larger image, where strides make one smaller
+        pixels = layer.input if isinstance(layer, layers.Conv2DTranspose) else layer.output
+        flop = 2 * size * int(np.prod(pixels.shape[1:-1]))
+        total += flop
+        first += flop * (id(layer.input) in inputs)
+    return total, first
+
+
+def batch_flop(name):
+    """Count the FLOP of one batch: fakes for D, D's updates, and G's update through D."""
+    script, g_model, d_model, gan_model, _, settings = common.build(name)
+    n = settings.batch_size
+    # images that G draws for D, and images that D is updated on
+    halves = name in ("mnist_gan", "cifar10_gan", "acgan_mnist")
+    fakes, seen = (n / 2, n) if halves else (n, 2 * n)
+    if name == "infogan_mnist":
+        d_model = gan_model.get_layer("d_and_q")
+    (g, g_first), (d, d_first) = count_flop(g_model), count_flop(d_model)
+    # forwards; then backwards as much for the weights, and as much again for the layer's input
+    return fakes * g + seen * (3 * d - d_first) + n * (3 * g - g_first) + n * 2 * d
+
+
+# ---- the run ------------------------------------------------------------------------------------
+
+
+def compare(name, rounds):
+    """Time everything for one script; return rows for the CSV."""
+    peaks = [Worker("peak", f, p) for p in PRECISIONS for f in ("tensorflow", "pytorch")]
+    workers = [Worker("tutorial", name, "float32")]
+    for precision in PRECISIONS:
+        workers.append(Worker("this", name, precision))
+        forms = [Worker("pytorch", name, precision, form) for form in find_forms(name)]
+        for form in forms:
+            form.time_round()
+        for form in sorted(forms, key=lambda form: form.times[0])[1:]:
+            form.stop()
+            form.dropped = True
+        workers += forms
+    running = [worker for worker in peaks + workers if not worker.dropped]
+    for worker in running:
+        worker.times.clear()
+    for _ in range(rounds):
+        for worker in running:
+            worker.time_round()
+    for worker in running:
+        worker.stop()
+    return make_rows(name, workers, peaks)
+
+
+def find_forms(name):
+    """Return the names of PyTorch's forms that make a difference here."""
+    import torch
+
+    forms = list(FORMS) + list(GPU_FORMS) * torch.cuda.is_available()
+    dense = name in ("cgan_mnist", "ebgan_mnist", "mlp_gan")
+    return [form for form in forms if not (dense and form.endswith("channels-last"))]
+
+
+def make_rows(name, workers, peaks):
+    """Return a row of results for each worker; what was dropped has no share and no ratio."""
+    flop, n_batch = batch_flop(name), common.build(name)[-1].batch_size
+    rows = []
+    for worker in workers:
+        what, form, times = worker.what, "", np.array(worker.times)
+        precision = worker.arguments[1]
+        if what == "pytorch":
+            form = worker.arguments[2]
+        seconds, share, ratio = np.median(times), "", ""
+        peak_s = np.min([p.times for p in peaks if p.arguments[1] == precision], axis=0)
+        peak_gflops = 2 * PEAK_SIZE**3 / peak_s / 1e9
+        if not worker.dropped:
+            share = round(np.median(flop / times / 1e9 / peak_gflops), 3)
+            ratio = round(np.median(np.array(workers[0].times) / times), 2)
+        rows.append(
+            {
+                "script": name,
+                "what": what,
+                "form": form,
+                "precision": precision,
+                "rounds": len(times),
+                "first_call_s": round(worker.first_call_s, 1),
+                "batch_ms": round(1e3 * seconds, 2),
+                "batch_ms_min": round(1e3 * times.min(), 2),
+                "images_per_s": round(n_batch / seconds),
+                "epoch_s": round(EPOCH.get(name, 60_000) // n_batch * seconds, 1),
+                "gflop_per_batch": round(flop / 1e9, 2),
+                "gflop_per_s": round(flop / seconds / 1e9, 1),
+                "peak_gflop_per_s": round(np.median(peak_gflops), 1),
+                "share_of_peak": share,
+                "times_the_tutorial": ratio,
+                "memory_mib": round(worker.memory_mib),
+            }
+        )
+    return rows
+
+
+def draw(rows, path, note):
+    """Draw the speed over the tutorial's loop, and the share of the machine's peak."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    kinds = [(what, p) for p in PRECISIONS for what in ("this", "pytorch")]
+    colors = {"float32": ("C0", "C1"), "bfloat16": ("#9ecae1", "#fdd0a2")}
+    names = list(dict.fromkeys(row["script"] for row in rows))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 1.5 + 0.75 * len(names)), layout="constrained")
+    for axis, key in zip(axes, ("times_the_tutorial", "share_of_peak"), strict=True):
+        for k, (what, precision) in enumerate(kinds):
+            kept = {
+                r["script"]: float(r[key])
+                for r in rows
+                if (r["what"], r["precision"]) == (what, precision) and r[key] != ""
+            }
+            places = np.arange(len(names)) + 0.2 * k
+            label = f"{'this project' if what == 'this' else 'PyTorch'}, {precision}"
+            color = colors[precision][what == "pytorch"]
+            bars = axis.barh(places, [kept[name] for name in names], 0.2, label=label, color=color)
+            axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
+        axis.set_yticks(np.arange(len(names)) + 0.3, names)
+        axis.invert_yaxis()
+    axes[0].set(xscale="log", xticks=(1, 2, 4, 8), xticklabels=("1", "2", "4", "8"))
+    axes[0].minorticks_off()
+    for axis in axes:
+        axis.margins(x=0.1)  # room for the figures at the bars
+    axes[0].axvline(1, color="black", linewidth=0.8)
+    axes[0].set_xlabel("times as fast as the tutorial's loop (float32)")
+    axes[1].set_xlabel("share of the machine's matrix-multiply peak in that precision")
+    axes[1].legend(fontsize=8)
+    figure.suptitle(note, fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("scripts", nargs="*", help="default: all of them")
+    parser.add_argument("--rounds", type=int, default=9, help="default: %(default)s")
+    parser.add_argument("--work", nargs="+", help=argparse.SUPPRESS)  # what a Worker starts
+    args = parser.parse_args(argv)
+    if args.work:
+        return work(*args.work)
+    unknown = set(args.scripts) - set(common.SCRIPTS)
+    if unknown:
+        parser.error(f"no such script: {', '.join(unknown)}; there are {', '.join(common.SCRIPTS)}")
+    import torch
+
+    command = f"python benchmarks/speed.py --rounds {args.rounds}"
+    note = f"{command}; {common.describe_machine()}, PyTorch {torch.__version__}"
+    if torch.cuda.is_available():
+        note += f", {torch.cuda.get_device_name()}"
+    results = {}
+    for row in common.read_results("speed"):
+        results.setdefault(row["script"], []).append(row)
+    for name in args.scripts or common.SCRIPTS:
+        results[name] = compare(name, args.rounds)
+        for row in results[name]:
+            print(*row.values(), flush=True)
+        # after each script, so that what is there stays if the next one is stopped
+        rows = [row for name in common.SCRIPTS for row in results.get(name, [])]
+        common.write_results("speed", rows, note)
+    draw(rows, common.RESULTS / "speed.png", note)
+
+
+if __name__ == "__main__":
+    main()
