@@ -7,8 +7,8 @@
 Both networks are told the label: an embedding of it is multiplied with G's noise and with D's
 image. So G learns to draw each digit on request.
 
-Measured on two cores of an Intel Xeon at 2.6 GHz, TensorFlow 2.21.0, Keras 3.15.1, seed 1: 14 ms a
-batch, 6.5 s an epoch; after 40 epochs nearly every digit is in its column, with some loose pixels.
+Two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1: 13 ms a batch, 6.1 s an epoch
+(docs/speed.md). Seed 1: after 40 epochs nearly every digit is in its column, with loose pixels.
 
 Tutorial: "C-GAN with Keras".
 Paper: Mirza and Osindero 2014, Conditional Generative Adversarial Nets, arXiv:1411.1784.
@@ -140,9 +140,7 @@ def generate_latent_points(latent_dim, n_samples, seed):
 
 def generate_fake_samples(g_model, noise, labels):
     """Draw images from G: float32 (n, 28, 28, 1) in [-1, 1] with labels (n, 1); target 0."""
-    X = tf.cast(
-        g_model([noise, labels], training=False), tf.float32
-    )  # also in --precision bfloat16
+    X = tf.cast(g_model([noise, labels], training=False), tf.float32)  # G may compute in bfloat16
     return [X, labels], tf.zeros((X.shape[0], 1))
 
 
@@ -344,6 +342,7 @@ def show(stage, g_model, d_model, gan_model, settings):
 
 MAX_BATCHES = 1000  # trained by one call of the compiled step
 STRETCH = 500  # batches that the alarm looks at; healthy runs can begin with 150 that D wins
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # with Keras' names
 RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.mnist
@@ -384,8 +383,7 @@ def compile_batches(train_batch):
 # Copied from mnist_gan.py
 def prepare_devices(settings):
     """Set the precision; let the workers of TF_CONFIG, or all GPUs here, train together."""
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
-    keras.config.set_dtype_policy(policy)  # weights stay float32
+    keras.config.set_dtype_policy(PRECISIONS[settings.precision])
     if settings.distribute == "none" or settings.show:
         return
     strategy = tf.distribute.get_strategy()  # one device
@@ -690,8 +688,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
-    add("--distribute", choices=("auto", "none"), default="auto", help="over all GPUs, TF_CONFIG")
+    add("--precision", choices=PRECISIONS, default="float32", help="of the layers, not of weights")
+    add("--distribute", choices=("auto", "none"), default="auto", help="over GPUs or TF_CONFIG")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
@@ -705,16 +703,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
             fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
-        own = [flag[2:].replace("-", "_") for flag in FLAGS]
-        for key in (
-            "batch_size",
-            "latent_dim",
-            "seed",
-            "steps_per_epoch",
-            "ema",
-            "precision",
-            *own,
-        ):
+        fixed = ["batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", "precision"]
+        for key in fixed + [flag[2:].replace("-", "_") for flag in FLAGS]:
             if key in stopped and getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")

@@ -7,8 +7,8 @@
 As mnist_gan.py, but D sees pixels in [-1, 1] and learns from real and from generated images in two
 updates, and G grows its image from 4x4 in three steps.
 
-Measured on two cores of an Intel Xeon at 2.6 GHz, TensorFlow 2.21.0, Keras 3.15.1, seed 1: 0.57 s a
-batch, 3.7 min an epoch; after 6 epochs blobs of colour with edges, no things yet.
+Two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1: 0.50 s a batch, 3.2 min an epoch
+(docs/speed.md). Seed 1: after 6 epochs blobs of colour with edges, no things yet.
 
 Tutorial: "How to Develop a GAN to Generate CIFAR10 Small Color Photographs", Machine Learning
 Mastery.
@@ -163,7 +163,7 @@ def generate_latent_points(latent_dim, n_samples, seed):
 def generate_fake_samples(g_model, latent_dim, n_samples, seed):
     """Draw images from G: float32 (n, 32, 32, 3) in [-1, 1], labelled 0."""
     X = g_model(generate_latent_points(latent_dim, n_samples, seed), training=False)
-    X = tf.cast(X, tf.float32)  # --precision bfloat16 is G's affair
+    X = tf.cast(X, tf.float32)  # G may compute in bfloat16
     return X, tf.zeros((X.shape[0], 1))
 
 
@@ -365,6 +365,7 @@ def show(stage, g_model, d_model, gan_model, settings):
 
 MAX_BATCHES = 1000  # trained by one call of the compiled step
 STRETCH = 500  # batches that the alarm looks at; healthy runs can begin with 150 that D wins
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # with Keras' names
 RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.cifar10
@@ -421,8 +422,7 @@ def compile_batches(train_batch):
 # Copied from mnist_gan.py
 def prepare_devices(settings):
     """Set the precision; let the workers of TF_CONFIG, or all GPUs here, train together."""
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
-    keras.config.set_dtype_policy(policy)  # weights stay float32
+    keras.config.set_dtype_policy(PRECISIONS[settings.precision])
     if settings.distribute == "none" or settings.show:
         return
     strategy = tf.distribute.get_strategy()  # one device
@@ -727,8 +727,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
-    add("--distribute", choices=("auto", "none"), default="auto", help="over all GPUs, TF_CONFIG")
+    add("--precision", choices=PRECISIONS, default="float32", help="of the layers, not of weights")
+    add("--distribute", choices=("auto", "none"), default="auto", help="over GPUs or TF_CONFIG")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
@@ -742,16 +742,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
             fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
-        own = [flag[2:].replace("-", "_") for flag in FLAGS]
-        for key in (
-            "batch_size",
-            "latent_dim",
-            "seed",
-            "steps_per_epoch",
-            "ema",
-            "precision",
-            *own,
-        ):
+        fixed = ["batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", "precision"]
+        for key in fixed + [flag[2:].replace("-", "_") for flag in FLAGS]:
             if key in stopped and getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")

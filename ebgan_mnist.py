@@ -9,9 +9,9 @@ D is an auto-encoder, and the energy of an image is the error of its copy. D lea
 images well, and fakes badly, up to an energy of `--margin`; G learns to draw images of low energy.
 The pulling-away term, weighted by `--pt-weight`, keeps the images of a batch from being alike.
 
-Measured on two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1, seed 1: 20 ms a batch, 15 s
-an epoch beside tests; most digits can be read after 4 epochs, nearly all after 20. With
---margin 1 half of them are ones after 3 epochs, the others grey blots.
+Two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1: 15 ms a batch, 7.2 s an epoch
+(docs/speed.md). Seed 1: most digits can be read after 4 epochs, nearly all after 20. With --margin
+1 half of them are ones after 3 epochs, the others grey blots.
 
 Paper: Zhao, Mathieu and LeCun 2016, Energy-based Generative Adversarial Network, arXiv:1609.03126:
 the losses of its Sec. 2.1, the auto-encoder of 2.3, the pulling-away term of 2.4 (EBGAN-PT). As in
@@ -163,7 +163,7 @@ def generate_latent_points(latent_dim, n_samples, seed):
 def generate_fake_samples(g_model, latent_dim, n_samples, seed):
     """Draw images from G: float32 (n, 28, 28, 1) in PIXEL_RANGE, labelled 0."""
     X = g_model(generate_latent_points(latent_dim, n_samples, seed), training=False)
-    X = tf.cast(X, tf.float32)  # --precision bfloat16 is G's affair
+    X = tf.cast(X, tf.float32)  # G may compute in bfloat16
     return X, tf.zeros((X.shape[0], 1))
 
 
@@ -367,6 +367,7 @@ def show(stage, g_model, d_model, gan_model, settings):
 
 MAX_BATCHES = 1000  # trained by one call of the compiled step
 STRETCH = 500  # batches that the alarm looks at; healthy runs can begin with 150 that D wins
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # with Keras' names
 RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.mnist
@@ -407,8 +408,7 @@ def compile_batches(train_batch):
 # Copied from mnist_gan.py
 def prepare_devices(settings):
     """Set the precision; let the workers of TF_CONFIG, or all GPUs here, train together."""
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
-    keras.config.set_dtype_policy(policy)  # weights stay float32
+    keras.config.set_dtype_policy(PRECISIONS[settings.precision])
     if settings.distribute == "none" or settings.show:
         return
     strategy = tf.distribute.get_strategy()  # one device
@@ -713,8 +713,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
-    add("--distribute", choices=("auto", "none"), default="auto", help="over all GPUs, TF_CONFIG")
+    add("--precision", choices=PRECISIONS, default="float32", help="of the layers, not of weights")
+    add("--distribute", choices=("auto", "none"), default="auto", help="over GPUs or TF_CONFIG")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
@@ -728,16 +728,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
             fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
-        own = [flag[2:].replace("-", "_") for flag in FLAGS]
-        for key in (
-            "batch_size",
-            "latent_dim",
-            "seed",
-            "steps_per_epoch",
-            "ema",
-            "precision",
-            *own,
-        ):
+        fixed = ["batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", "precision"]
+        for key in fixed + [flag[2:].replace("-", "_") for flag in FLAGS]:
             if key in stopped and getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")

@@ -190,7 +190,7 @@ def generate_latent_points(latent_dim, n_samples, seed):
 def generate_fake_samples(g_model, noise, category, codes):
     """Draw images from G: float32 (n, 28, 28, 1) in [0, 1], labelled 0."""
     X = g_model(tf.concat([noise, category, codes], 1), training=False)
-    X = tf.cast(X, tf.float32)  # --precision bfloat16 is G's affair
+    X = tf.cast(X, tf.float32)  # G may compute in bfloat16
     return X, tf.zeros((X.shape[0], 1))
 
 
@@ -463,6 +463,7 @@ def show(stage, g_model, d_model, gan_model, settings):
 
 MAX_BATCHES = 1000  # trained by one call of the compiled step
 STRETCH = 500  # batches that the alarm looks at; healthy runs can begin with 150 that D wins
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # with Keras' names
 RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.mnist
@@ -518,8 +519,7 @@ def compile_batches(train_batch):
 # Copied from mnist_gan.py
 def prepare_devices(settings):
     """Set the precision; let the workers of TF_CONFIG, or all GPUs here, train together."""
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
-    keras.config.set_dtype_policy(policy)  # weights stay float32
+    keras.config.set_dtype_policy(PRECISIONS[settings.precision])
     if settings.distribute == "none" or settings.show:
         return
     strategy = tf.distribute.get_strategy()  # one device
@@ -840,8 +840,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="not of weights")
-    add("--distribute", choices=("auto", "none"), default="auto", help="auto: all GPUs here")
+    add("--precision", choices=PRECISIONS, default="float32", help="of the layers, not of weights")
+    add("--distribute", choices=("auto", "none"), default="auto", help="over GPUs or TF_CONFIG")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
@@ -855,16 +855,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
             fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
-        own = [flag[2:].replace("-", "_") for flag in FLAGS]
-        for key in (
-            "batch_size",
-            "latent_dim",
-            "seed",
-            "steps_per_epoch",
-            "ema",
-            "precision",
-            *own,
-        ):
+        fixed = ["batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", "precision"]
+        for key in fixed + [flag[2:].replace("-", "_") for flag in FLAGS]:
             if key in stopped and getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")

@@ -10,9 +10,9 @@ To these networks an image is a flat row of numbers. There are two variants. By 
 Dropout and is updated once a batch, on real and generated digits together, real ones having the
 target 0.9. With --batch-norm D is updated twice, on colour pictures and on generated ones.
 
-Measured on two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1, seed 1: 32 to 41 ms a batch,
-19 s an epoch beside tests; most digits can be read after 25 epochs. With --batch-norm 3.7 s an
-epoch of 5,000 pictures, beside tests; after 40 epochs characters with faces, in grains of colour.
+Two cores of an AMD EPYC, TensorFlow 2.21.0, Keras 3.15.1: 27 ms a batch, 13 s an epoch
+(docs/speed.md). Seed 1: most digits can be read after 25 epochs. With --batch-norm 3.7 s an epoch
+of 5,000 pictures, beside tests; after 40 epochs characters with faces, in grains of colour.
 
 Tutorials: "Generative Adversarial Network (GAN) using Keras"; with --batch-norm and
 --compare-optimizers, "Understanding and optimizing GANs: going back to first principles".
@@ -178,7 +178,7 @@ def generate_latent_points(latent_dim, n_samples, seed):
 def generate_fake_samples(g_model, latent_dim, n_samples, seed):
     """Draw images from G: float32 (n, *IMAGE_SHAPE) in [-1, 1], labelled 0."""
     X = g_model(generate_latent_points(latent_dim, n_samples, seed), training=False)
-    X = tf.cast(X, tf.float32)  # --precision bfloat16 is G's affair
+    X = tf.cast(X, tf.float32)  # G may compute in bfloat16
     return X, tf.zeros((X.shape[0], 1))
 
 
@@ -444,6 +444,7 @@ def show(stage, g_model, d_model, gan_model, settings):
 
 MAX_BATCHES = 1000  # trained by one call of the compiled step
 STRETCH = 500  # batches that the alarm looks at; healthy runs can begin with 150 that D wins
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # with Keras' names
 RESTART = 100_000_000  # what --on-collapse restart adds to the batch's number, up to three times
 
 DATASET = keras.datasets.mnist
@@ -484,8 +485,7 @@ def compile_batches(train_batch):
 # Copied from mnist_gan.py
 def prepare_devices(settings):
     """Set the precision; let the workers of TF_CONFIG, or all GPUs here, train together."""
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[settings.precision]
-    keras.config.set_dtype_policy(policy)  # weights stay float32
+    keras.config.set_dtype_policy(PRECISIONS[settings.precision])
     if settings.distribute == "none" or settings.show:
         return
     strategy = tf.distribute.get_strategy()  # one device
@@ -790,8 +790,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
     add("--print-batches", action="store_true", help="a line per batch, no progress bar")
     add("--ema", type=float, help="also save G with averaged weights; try 0.999")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if G fails")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
-    add("--distribute", choices=("auto", "none"), default="auto", help="over all GPUs, TF_CONFIG")
+    add("--precision", choices=PRECISIONS, default="float32", help="of the layers, not of weights")
+    add("--distribute", choices=("auto", "none"), default="auto", help="over GPUs or TF_CONFIG")
     add("--show", choices=("data", "models", "untrained", "discriminator"), help="do not train")
     for flag, options in FLAGS.items():
         add(flag, **options)
@@ -805,16 +805,8 @@ def parse_arguments(argv, n_epochs, n_batch, latent_dim, every=10):
             fail(f"{settings.out} holds a run of {stopped['script']}.py: choose another --out")
         parser.set_defaults(**stopped)
         settings = parser.parse_args(argv)
-        own = [flag[2:].replace("-", "_") for flag in FLAGS]
-        for key in (
-            "batch_size",
-            "latent_dim",
-            "seed",
-            "steps_per_epoch",
-            "ema",
-            "precision",
-            *own,
-        ):
+        fixed = ["batch_size", "latent_dim", "seed", "steps_per_epoch", "ema", "precision"]
+        for key in fixed + [flag[2:].replace("-", "_") for flag in FLAGS]:
             if key in stopped and getattr(settings, key) != stopped[key]:
                 flag = "--" + key.replace("_", "-")
                 fail(f"the run in {settings.out} has {flag} {stopped[key]}: leave out {flag}")
