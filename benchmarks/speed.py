@@ -160,25 +160,22 @@ def count_flop(model):
     """
     from keras import layers
 
-    inputs = {id(x) for x in model.inputs}
+    def is_input(tensor):
+        source = tensor._keras_history.operation
+        if isinstance(source, (layers.Flatten, layers.Reshape)):  # they hand it on
+            return is_input(source.input)
+        return isinstance(source, layers.InputLayer)
+
     total = first = 0
     for layer in model.layers:
-        if hasattr(layer, "layers"):  # a model inside
-            inner = count_flop(layer)
-            total, first = total + inner[0], first + inner[1]
-            continue
-        weights = [w for w in layer.weights if w.path.endswith("kernel")]
-        if not weights:
-            # what only rearranges the input hands it on
-            if isinstance(layer, (layers.Flatten, layers.Reshape)) and id(layer.input) in inputs:
-                inputs.add(id(layer.output))
-            continue
-        size = int(np.prod(weights[0].shape))
-        # a kernel is used once for each pixel: of the larger image, where strides make one smaller
-        pixels = layer.input if isinstance(layer, layers.Conv2DTranspose) else layer.output
-        flop = 2 * size * int(np.prod(pixels.shape[1:-1]))
-        total += flop
-        first += flop * (id(layer.input) in inputs)
+        kernels = [weight for weight in layer.weights if weight.path.endswith("kernel")]
+        if kernels:
+            # it is used once for each pixel: of the larger image, where strides make one smaller
+            transposed = isinstance(layer, layers.Conv2DTranspose)
+            pixels = (layer.input if transposed else layer.output).shape[1:-1]
+            flop = 2 * int(np.prod(kernels[0].shape)) * int(np.prod(pixels))
+            total += flop
+            first += flop * is_input(layer.input)
     return total, first
 
 
