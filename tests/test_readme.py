@@ -23,7 +23,7 @@ SAMPLING = [arguments for script, arguments in COMMANDS if script == "generate"]
 def test_the_readme_has_the_commands_that_ci_runs():
     assert len(BLOCKS) == 2
     assert "requirements.txt" in BLOCKS[0] and "generate.py" in BLOCKS[0]
-    assert BLOCKS[1].splitlines()[-1] == "python -m pytest tests"
+    assert BLOCKS[1].splitlines()[-1].startswith("python -m pytest tests")
     assert len(TRAINING) >= 8 and len(SAMPLING) >= 6
 
 
