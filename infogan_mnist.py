@@ -254,9 +254,8 @@ def save_labelled_plots(path, g_model, dq_model, settings):
     label, both codes going from -1 to 1 downwards.
     """
     X_test, y_test = load_test_samples(settings.data)
-    seen = np.concatenate(
-        [np.argmax(dq_model(x)["category"], 1) for x in np.array_split(X_test, 20)]
-    )
+    parts = [X_test[k : k + 500] for k in range(0, len(X_test), 500)]  # to spare memory
+    seen = np.concatenate([np.argmax(dq_model(X)["category"], axis=1) for X in parts])
     noise, _, codes = generate_latent_points(settings.latent_dim, N_CLASSES, (settings.seed, -2))
     X_fake, _ = generate_fake_samples(g_model, noise, tf.eye(N_CLASSES), codes)
     X_real = X_test[[np.argmax(y_test == k) for k in range(N_CLASSES)]]  # the first of each class
