@@ -1,4 +1,5 @@
-"""Tests of generate.py: files of Keras 2 and of this project, what is drawn, and every mistake.
+"""Tests of generate.py and generator_files.py: files of Keras 2 and of this project, what is drawn,
+and every mistake.
 
 No Keras 2 is installed. Its files are written here with h5py, in the dialects of Keras 2.2 to
 2.15, and the images must be those of the same network built in Keras 3 with the same weights.
@@ -6,9 +7,11 @@ No Keras 2 is installed. Its files are written here with h5py, in the dialects o
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import h5py
@@ -19,6 +22,7 @@ import pytest
 from keras import layers
 
 import generate
+import generator_files
 
 SCRIPT = Path(generate.__file__)
 
@@ -431,7 +435,7 @@ def test_activation_layer_as_setting():
         (set_of(2, groups=2), "groups"),
         (set_of(2, activation="hard_sigmoid"), "hard_sigmoid"),
         (set_of(0, units=65), "cannot rebuild"),
-        (lambda x: x[1].update(class_name="Lambda"), "Lambda"),
+        (lambda x: x[1].update(class_name="Lambda"), "error: the model has a Lambda"),
         (lambda x: x[1].update(class_name="PixelNorm"), "does not know, PixelNorm"),
         (lambda x: x[1].update(class_name="deserialize"), "does not know, deserialize"),
         (lambda x: x[1].update(class_name="LayerNormalization", config={"axis": [1, 2]}), "axes"),
@@ -532,10 +536,17 @@ def glass(width, n_labels=0, name="g.h5", **about):
     model.save(name)
     latent = [{"name": "noise", "size": width, "distribution": "normal"}]
     kind = "conditional" if n_labels else "unconditional"
-    about = {"kind": kind, "latent": latent, "classes": n_labels, "pixel_range": [-16, 16]} | about
+    account = {"kind": kind, "latent": latent, "classes": n_labels, "pixel_range": [-16, 16]}
+    write_account(name, account | about)
+    return model
+
+
+def write_account(name, about):
+    """Write the attribute gan of a .h5 file; None removes it."""
     with h5py.File(name, "r+") as file:
         file.attrs["gan"] = json.dumps(about)
-    return model
+        if about is None:
+            del file.attrs["gan"]
 
 
 INFOGAN = {
@@ -602,6 +613,99 @@ def test_labels():
     arrays = run("g.h5", "--labels", "3", "--count", "300")  # each image has a point of its own
     assert arrays["labels"].tolist() == [3] * 300
     assert len(np.unique(inputs_of(arrays)[:, 0])) == 300
+
+
+def test_twenty_columns():
+    """More classes than that are drawn when they are asked for, and by --count."""
+    glass(4, 26)
+    assert run("g.h5")["labels"].tolist() == [*range(20)] * 10
+    assert run("g.h5", "--labels", "0-25")["labels"].tolist() == [*range(26)] * 10
+    assert run("g.h5", "--grid", "2x26")["labels"].tolist() == [*range(26)] * 2
+    assert run("g.h5", "--count", "30")["labels"].tolist() == [*range(26), 0, 1, 2, 3]
+    assert matplotlib.image.imread("g_samples.png").shape[1] == 26 * (28 + 2) + 2
+
+
+ANIMALS = ["cat", "polar bear", "0-1", "t-shirt", "1"]
+
+
+@pytest.mark.parametrize(
+    "text,names,classes",
+    [
+        ("cat", ANIMALS, [0]),
+        ("t-shirt, polar bear,cat", ANIMALS, [3, 1, 0]),
+        ("0-1", ANIMALS, [2]),  # the name, not the two numbers
+        ("1", ANIMALS, [4]),
+        ("0,2-4,cat", ANIMALS, [0, 2, 3, 4, 0]),
+        ("3", ["3", "7"], [0]),
+        ("7,0-1", ["3", "7"], [1, 0, 1]),
+        (" x", ["x", " x"], [1]),
+        ("0,2-4", [], [0, 2, 3, 4]),
+    ],
+)
+def test_names_and_numbers(text, names, classes):
+    assert generate.find_classes(text, names) == classes
+
+
+@pytest.mark.parametrize(
+    "text,names,part",
+    [
+        (
+            "dog",
+            ANIMALS,
+            "no class 'dog': classes 0 to 4 are 'cat', 'polar bear', '0-1', 't-shirt', '1'",
+        ),
+        ("cat,5", ANIMALS, "no class '5'"),
+        ("3-5", ANIMALS, "no class '3-5'"),
+        ("cat,", ANIMALS, "no class ''"),
+        ("4-2", ANIMALS, "no class '4-2'"),
+        ("5", ["3", "7"], "no class '5': classes 0 to 1 are '3', '7'"),
+        ("dog", [f"class {k}" for k in range(345)], "'class 19' and 325 more"),
+        ("dog", ["\x1b[2J", "x" * 999], f"'\\x1b[2J', '{'x' * 40}'"),
+        ("dog", [], "'dog' is no list of classes such as 3 or 0,2,5-7"),
+    ],
+)
+def test_unknown_names(capsys, text, names, part):
+    with pytest.raises(SystemExit, match="2"):
+        generate.find_classes(text, names)
+    line = capsys.readouterr().err
+    assert part in line and len(line) < 500
+
+
+def test_class_names():
+    """They choose columns, name the folders, and stand in the .npz file."""
+    glass(4, 5, class_names=ANIMALS)
+    arrays = run("g.h5", "--labels", "t-shirt,0,1", "--count", "4", "--images", "data")
+    assert arrays["labels"].tolist() == [3, 0, 4, 3]
+    assert np.issubdtype(arrays["labels"].dtype, np.integer)
+    np.testing.assert_allclose(inputs_of(arrays)[:, 4], [3, 0, 4, 3], atol=1e-4)
+    assert arrays["class_names"].tolist() == ANIMALS and arrays["class_names"].dtype.kind == "U"
+    names = sorted(str(path.relative_to("data")) for path in Path("data").rglob("*.png"))
+    files = ["1/image_00000", "cat/image_00000", "t-shirt/image_00000", "t-shirt/image_00001"]
+    assert names == [f"{file}.png" for file in files]
+    image = keras.utils.load_img("data/t-shirt/image_00001.png", color_mode="grayscale")
+    np.testing.assert_array_equal(image, np.rint(arrays["images"][3, :, :, 0] * 255))
+
+
+@pytest.mark.parametrize(
+    "names,folders",
+    [
+        (["../x", "cat"], ["0__x", "1_cat"]),
+        (["a/b", "a\\b"], ["0_a_b", "1_a_b"]),
+        (["/dev/null/x", ".."], ["0__dev_null_x", "1_"]),
+        ([".", "cat"], ["0_", "1_cat"]),
+        (["", "cat"], ["0_", "1_cat"]),
+        (["Cat", "cat"], ["0_Cat", "1_cat"]),  # one folder on many file systems
+        (["\0", "x" * 300], ["0__", "1_" + "x" * 60]),
+        (["vélo", "v1.5 (b)"], ["vélo", "v1.5 (b)"]),
+    ],
+)
+def test_names_stay_in_the_folder(names, folders):
+    """Names are data of a file from anywhere: none may lead to another place, nor to one place."""
+    glass(4, 2, class_names=names)
+    Path("deep").mkdir()
+    generate.main(["g.h5", "--count", "2", "--images", "deep/data", "--out", "p.png"])
+    written = sorted(str(path) for path in Path().rglob("*.png"))
+    assert written == sorted(["p.png", *(f"deep/data/{x}/image_00000.png" for x in folders)])
 
 
 def test_labels_without_classes(capsys):
@@ -762,14 +866,64 @@ def test_memory_does_not_grow():
         np.testing.assert_array_equal(few[key], many[key][:500])
 
 
+def latent(*sizes, distribution="normal", **about):
+    """Return a description whose latent input has parts of these sizes and one distribution."""
+    parts = [{"name": "noise", "distribution": distribution, "size": size} for size in sizes]
+    return {"latent": parts} | about
+
+
 @pytest.mark.parametrize(
-    "about",
-    [{"kind": "other"}, {"latent": []}, {"classes": 10}, {"pixel_range": [1, 0]}, INFOGAN]
-    + [{"latent": [{"size": 4}]}, {"kind": "conditional", "classes": 10}],
+    "n_labels,about",
+    [(0, x) for x in ({"kind": "other"}, {"latent": []}, {"classes": 10}, INFOGAN)]
+    + [(0, {"latent": [{"size": 4}]}), (0, {"kind": "conditional", "classes": 10})]
+    + [(0, latent(*sizes)) for sizes in ([4.0], [-4, 8], ["4"], [5])]
+    + [(0, latent(4, distribution=x)) for x in ("one-hot", "poisson", ["normal"])]
+    + [(0, latent(4, distribution="one-hot", kind="infogan", classes=3))]
+    + [(0, {"pixel_range": x}) for x in ([1, 0], ["a", "b"], [0, float("inf")], [0])]
+    + [(2, {"classes": x}) for x in (2.5, "2", 0, True)]
+    + [(2, {"class_names": x}) for x in ("ab", ["a"], ["a", "a"], ["a", 1], list("abc"), None)]
+    + [(2, {"class_names": {"a": 0, "b": 1}})],
 )
-def test_description_that_does_not_fit(capsys, about):
-    glass(4, **about)
+def test_description_that_does_not_fit(capsys, n_labels, about):
+    glass(4, n_labels, **about)
     assert "does not fit its model" in error_of(capsys, "g.h5")
+
+
+@pytest.mark.parametrize("number", [7, 0, -1, "1", 1.0, True, None])
+def test_other_formats(capsys, number):
+    """The number comes before all else: what it stands for is not known here."""
+    glass(4, format=number, kind="diffusion")
+    line = error_of(capsys, "g.h5")
+    assert f"g.h5 was written by a newer version of the scripts (format {number}): update" in line
+
+
+def test_open_generator():
+    """What a file says of itself is returned whole, with the names that older files lack."""
+    model = glass(4, 2)
+    latent = [{"name": "noise", "size": 4, "distribution": "normal"}]
+    used = {"kind": "conditional", "latent": latent, "classes": 2, "class_names": ["3", "7"]}
+    told = {"format": 1, "pixel_range": [-16, 16], **used, "script": "cgan_mnist.py", "seed": 1}
+    told |= {"epoch": 50, "averaged": False, "settings": {"batch_size": 64}, "versions": {}}
+    told |= {"data": {"name": "digits.npz", "n_images": 9, "sha256": "0"}, "more": [1]}
+    older = {key: value for key, value in told.items() if key not in ("format", "class_names")}
+    for written, expected in ((told, told), (older, older | {"class_names": []})):
+        write_account("g.h5", written)
+        assert generator_files.read_description("g.h5") == expected
+        opened, about = generator_files.open_generator(Path("g.h5"))
+        assert about == expected
+        points, labels = np.ones((2, 4), "float32"), np.array([[0], [1]])
+        np.testing.assert_array_equal(opened([points, labels]), model([points, labels]))
+    write_account("g.h5", None)
+    assert generator_files.read_description("g.h5") is None
+    assert generator_files.open_generator("g.h5")[1] == {
+        **{key: told[key] for key in ("format", "kind", "latent", "classes")},
+        "class_names": [],
+        "pixel_range": None,
+    }
+    small_file("bad.h5", change=set_of(0, units="many\nlines"))
+    with pytest.raises(generator_files.GeneratorFileError, match="cannot rebuild") as error:
+        generator_files.open_generator("bad.h5")
+    assert "\n" not in str(error.value)
 
 
 # ------------------------------------------------------------ the files of other tutorials
@@ -811,8 +965,8 @@ FLOATS = {"dtypes": ("float32", "float32")}
 )
 def test_foreign(model, positions, classes, pixel_range, shape):
     model.save("g.h5")
-    assert generate.find_inputs(model) == positions
-    about = generate.describe(model, *positions)
+    assert generator_files.find_inputs(model) == positions
+    about = generator_files.describe(model)
     assert (about["classes"], about["pixel_range"]) == (classes, pixel_range)
     arrays = run("g.h5")
     assert arrays["images"].shape[1:] == shape
@@ -822,17 +976,16 @@ def test_foreign(model, positions, classes, pixel_range, shape):
 def test_foreign_classes(capsys):
     """The number of classes is that of the Embedding."""
     model = glass(4, 7)
-    with h5py.File("g.h5", "r+") as file:
-        del file.attrs["gan"]
-    assert generate.describe(model, 0, 1)["classes"] == 7
+    write_account("g.h5", None)
+    assert generator_files.describe(model)["classes"] == 7
     assert "classes of this generator are 0 to 6" in error_of(capsys, "g.h5", "--labels", "5-7")
 
 
 @pytest.mark.parametrize("scale,guess", [(0.0, "0 to 1"), (-1.0, "-1 to 1")])
 def test_guessed_range(capsys, scale, guess):
     glass(4)
+    write_account("g.h5", None)
     with h5py.File("g.h5", "r+") as file:
-        del file.attrs["gan"]
         file["model_weights/show/show/kernel"][:] = np.full((4, 784), scale)
     error_name = "generate.py: warning: the range of the pixels is guessed: "
     generate.main(["g.h5"])
@@ -867,11 +1020,17 @@ MISTAKES = {
     "truncated.h5": "damaged or incomplete",
     "weights.h5": "only weights",
     "notjson.h5": "damaged or incomplete",
+    "notext.h5": "damaged or incomplete",
     "g.h5 --grid 0x5": "'0x5' is not ROWSxCOLUMNS",
     "g.h5 --grid axb": "'axb' is not ROWSxCOLUMNS",
     "g.h5 --grid 5x500": "'5x500' is not ROWSxCOLUMNS",
     "g.h5 --labels 3-": "'3-' is no list of classes",
     "g.h5 --labels 9-0": "'9-0' is no list of classes",
+    "g.h5 --labels dog": "'dog' is no list of classes",
+    "g.h5 --labels=": "'' is no list of classes",
+    "named.h5 --labels dog": "no class 'dog': classes 0 to 1 are '3', '7'",
+    "newer.h5": "newer version of the scripts (format 7)",
+    "newer_weights.h5": "newer version of the scripts (format 7)",
     "g.h5 --vector none.npy": "'none.npy' is neither a number nor a .npy file",
     "g.h5 --vector picture.h5": "'picture.h5' is neither a number nor a .npy file",
     "g.h5 --vector cube.npy": "holds no finite points",
@@ -899,10 +1058,18 @@ def test_mistakes(capsys):
     small_file()
     shutil.copy("g.h5", "weights.h5")
     shutil.copy("g.h5", "notjson.h5")
+    shutil.copy("g.h5", "notext.h5")
     with h5py.File("weights.h5", "r+") as file:
         del file.attrs["model_config"]
     with h5py.File("notjson.h5", "r+") as file:
         file.attrs["model_config"] = "{"
+    with h5py.File("notext.h5", "r+") as file:
+        file.attrs["gan"] = 1.0
+    for name in ("named", "newer", "newer_weights"):
+        shutil.copy("weights.h5" if name == "newer_weights" else "g.h5", f"{name}.h5")
+        about = {"kind": "conditional", "classes": 2, "class_names": ["3", "7"], "latent": []}
+        about |= {"pixel_range": [0, 1]} if name == "named" else {"format": 7}
+        write_account(f"{name}.h5", about)
     Path("truncated.h5").write_bytes(Path("g.h5").read_bytes()[:3000])
     np.save("cube.npy", np.zeros((2, 2, 8)))
     matplotlib.image.imsave("picture.h5", np.zeros((8, 8)), format="png")
@@ -940,6 +1107,38 @@ def test_program(change):
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.startswith("generate.py: error: g.h5 holds a model")
         assert len(result.stderr.splitlines()) == 1
+
+
+def alone(*argv):
+    """Run the generate.py of the current folder with nothing of this project in reach."""
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [sys.executable, "generate.py", *argv]
+    return subprocess.run(command, capture_output=True, text=True, env=env)
+
+
+@pytest.mark.parametrize("beside", [None, "", "# an older one\nquiet_stderr = None\n"])
+def test_copied_without_generator_files(beside):
+    shutil.copy(SCRIPT, "generate.py")
+    if beside is not None:
+        Path("generator_files.py").write_text(beside)
+    done = alone("--help")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("generate.py: error: generator_files.py is missing")
+    assert len(done.stderr.splitlines()) == 1
+    shutil.copy(generator_files.__file__, "generator_files.py")
+    assert alone("--help").returncode == 0
+
+
+def test_inline_metadata():
+    """The file begins with what `uv run` and `pipx run` install for it (PEP 723)."""
+    lines = SCRIPT.read_text().splitlines()
+    assert lines[0] == "# /// script"
+    block = lines[1 : lines.index("# ///")]
+    assert all(line.startswith("# ") for line in block)
+    metadata = tomllib.loads("\n".join(line[2:] for line in block))
+    assert metadata["requires-python"] == ">=3.11"
+    names = [re.match(r"[a-z0-9]+", requirement)[0] for requirement in metadata["dependencies"]]
+    assert names == ["tensorflow", "keras", "numpy", "matplotlib", "h5py"]
 
 
 def test_show(monkeypatch, capsys):

@@ -1,0 +1,430 @@
+"""Open the .h5 file of a trained generator: check it, rebuild its model, and say how to feed it.
+
+`open_generator(path)` returns the model and a dict that describes it; whatever stands in the way is
+a `GeneratorFileError`, whose text is one line for the user. `read_description(path)` reads the file
+alone, in milliseconds, where TensorFlow takes seconds to start.
+
+A file written by a script of this project describes itself in an attribute `gan`, a JSON text. In
+format 1 that is an object with these members; programs may rely on the first six:
+
+    format       1; files without a number are read as format 1, any other number is refused
+    kind         "unconditional"; "conditional" (a label input); "infogan" (a one-hot latent part)
+    latent       parts of the latent input in order, each {"name": str, "size": int, "distribution":
+                 "normal", that is N(0, 1), or "uniform" in [-1, 1], or "one-hot"}
+    classes      how many, 0 without; labels are 0 to classes - 1
+    class_names  their names, unique strings in order, or [] where they have none (the default)
+    pixel_range  [low, high] of the generator's output
+    script, epoch, seed, averaged, settings, data, versions: where the generator came from
+
+For a file of another tutorial the first six are worked out from its model, see `describe`. Files of
+Keras 2.2 to 2.15 open too: `upgrade_layer` rewrites the older dialect that describes their models.
+"""
+
+import contextlib
+import functools
+import gc
+import json
+import math
+import os
+import sys
+
+import h5py
+import numpy as np
+
+# keras is imported inside the functions that need it: TensorFlow takes seconds to start, and a
+# mistake that shows without it should be answered at once.
+
+FORMAT = 1  # of the attribute gan, as written by the scripts
+MISFIT = "the file's description of itself (attribute gan) does not fit its model"
+MODELS = ("Sequential", "Functional", "Model")  # class names under which models are stored
+
+# Names of Keras 2 that changed in Keras 3: of classes, and of the settings of a class.
+RENAMED = {
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    ("InputLayer", "batch_input_shape"): "batch_shape",
+    ("LeakyReLU", "alpha"): "negative_slope",
+}
+# Settings that some layers of Keras 3 do not take any more, with the value that asks for nothing.
+# With any other value they stay, and Keras refuses the file rather than draw different images.
+NEUTRAL = {"groups": 1, "noise_shape": None, "ragged": False, "sparse": False, "time_major": False}
+# These act while a model is built or trained, if at all, and not on the images.
+IDLE = (("Embedding", "input_length"), ("SpatialDropout2D", "trainable"))
+IDLE_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+
+
+class GeneratorFileError(ValueError):
+    """A file that cannot be used as a generator; the text says in one line why, and what to do."""
+
+    def __init__(self, message):
+        super().__init__(" ".join(message.split()))  # Keras explains itself on many lines
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Silence TensorFlow's C++ start-up notes; Python exceptions pass through.
+
+    Since 2.19 TensorFlow prints some of them whatever TF_CPP_MIN_LOG_LEVEL says (tensorflow issue
+    100442), so file descriptor 2 itself is turned away for the moment.
+    """
+    sys.stderr.flush()
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+def read_file(path):
+    """Read what a .h5 file says about its model, without TensorFlow.
+
+    Returns the model's stored description, a dict with "class_name" and "config", and the file's
+    account of itself as `read_description` returns it. Raises GeneratorFileError for a file that
+    cannot be read or holds no model, and for an account in a format other than FORMAT.
+    """
+    try:
+        open(path, "rb").close()
+    except OSError as error:
+        raise GeneratorFileError(
+            f"cannot read {path} ({error.strerror}): give the .h5 file of a trained generator"
+        ) from None
+    if not h5py.is_hdf5(path):
+        raise GeneratorFileError(
+            f"{path} is no HDF5 file: give a generator saved with model.save('NAME.h5')"
+        )
+    try:
+        with h5py.File(path, "r") as file:
+            about = json.loads(file.attrs["gan"]) if "gan" in file.attrs else None
+            config = json.loads(file.attrs.get("model_config", "null"))  # None in a file of weights
+            version = file.attrs.get("keras_version", "2")
+    except (OSError, TypeError, ValueError) as error:
+        raise GeneratorFileError(
+            f"{path} is damaged or incomplete, take another snapshot ({error})"
+        ) from None
+    if about is not None:
+        about = check_description(path, about)
+    if config is None:
+        raise GeneratorFileError(
+            f"{path} holds only weights, no model: save with model.save('NAME.h5')"
+        )
+    version = version.decode() if isinstance(version, bytes) else version
+    if version.startswith("2") and '"hard_sigmoid"' in json.dumps(config):
+        raise GeneratorFileError(
+            f"{path} uses the hard_sigmoid of Keras {version}, which is another curve in Keras 3"
+        )
+    return config, about
+
+
+def read_description(path):
+    """Return a file's account of itself, without TensorFlow; None for one of another tutorial.
+
+    The dict has the members of format 1, "class_names" even where the file has none; its values
+    are checked as far as that goes without the model. Raises GeneratorFileError.
+    """
+    return read_file(path)[1]
+
+
+def check_description(path, about):
+    """Return the value of a file's attribute gan if it is sound, with "class_names" added to it.
+
+    Whether it fits the model remains to be seen, see `check_fit`. Raises GeneratorFileError.
+    """
+    number = about.get("format", FORMAT) if isinstance(about, dict) else FORMAT
+    if type(number) is not int or number != FORMAT:  # JSON's true and 1.0 equal 1 as well
+        raise GeneratorFileError(
+            f"{path} was written by a newer version of the scripts (format {str(number)[:40]}): "
+            "update generator_files.py and the programs beside it"
+        )
+    try:
+        about = {"class_names": [], **about}
+        parts, kind = about["latent"], about["kind"]
+        classes, names = about["classes"], about["class_names"]
+        low, high = about["pixel_range"] or (0, 1)
+        one_hot = {"unconditional": 0, "conditional": 0, "infogan": classes}
+        sound = (
+            {part["distribution"] for part in parts} <= {"normal", "uniform", "one-hot"}
+            and all(type(part["size"]) is int and part["size"] >= 0 for part in parts)
+            and len(part_columns(parts, "one-hot")) == one_hot[kind]
+            and type(classes) is int
+            and (classes == 0 if kind == "unconditional" else classes > 0)
+            and isinstance(names, list)
+            and all(isinstance(name, str) for name in names)
+            and len(names) == len(set(names))
+            and len(names) in (0, classes)
+            and math.isfinite(high - low)
+            and low < high
+        )
+    except (KeyError, OverflowError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise GeneratorFileError(MISFIT)
+    return about
+
+
+def upgrade_layer(layer):
+    """Rewrite the stored description of a layer or model so that Keras 3 takes it.
+
+    `layer` is {"class_name": str, "config": dict, ...}, written by Keras 2.2 to 2.15 or Keras 3; a
+    model's config holds a list of such layers. Returns a new dict of that form. Raises ValueError
+    for a setting that Keras 3 would ignore, and GeneratorFileError for a layer that is not part of
+    Keras.
+    """
+    import keras
+
+    name = RENAMED.get(layer["class_name"], layer["class_name"])
+    if name in MODELS:
+        return upgrade_model(name, layer)
+    if name == "Lambda":
+        raise GeneratorFileError(
+            "the model has a Lambda layer, and Python code out of a file is not run"
+        )
+    known = getattr(keras.layers, name, None)
+    if not (isinstance(known, type) and issubclass(known, keras.Layer)):
+        raise GeneratorFileError(
+            f"the model has a layer that Keras does not know, {name}; its code is not in the file"
+        )
+    config = {}
+    for key, value in layer["config"].items():
+        idle = key.endswith(IDLE_ENDINGS) or (name, key) in IDLE
+        if idle or (key in NEUTRAL and value == NEUTRAL[key]):
+            continue
+        if key == "axis" and isinstance(value, list):
+            if len(value) != 1:  # Keras 3 would forget them all
+                raise ValueError(f"{name} over the axes {value}")
+            value = value[0]
+        if isinstance(value, dict) and "class_name" in value:
+            if key == "dtype":  # a policy, of which the name says all
+                value = value["config"]["name"]
+                if value.startswith("mixed_"):  # trained in half precision, on float32 weights
+                    value = "float32"
+            else:  # a layer inside a layer: an activation, or what a wrapper wraps
+                value = {**upgrade_layer(value), "module": "keras.layers", "registered_name": None}
+        config[RENAMED.get((name, key), key)] = value
+    return {"class_name": name, "config": config}
+
+
+def upgrade_model(name, model):
+    """Rewrite the stored description of a model: the part of `upgrade_layer` for models."""
+    config = model["config"]
+    if isinstance(config, list):  # Sequential before Keras 2.2.3: a bare list of layers
+        config = {"name": model.get("name", "sequential"), "layers": config}
+    layers = []
+    for old in config["layers"]:
+        new = upgrade_layer(old)
+        shape = new["config"].pop("batch_input_shape", None)
+        if name == "Sequential" and not layers and shape:
+            # Keras 2 has the first layer hold the shape of the input, Keras 3 a layer of its own.
+            layers.append({"class_name": "InputLayer", "config": {"batch_shape": shape}})
+        layers.append({**new, **{key: old[key] for key in ("name", "inbound_nodes") if key in old}})
+    for layer in layers:
+        calls = layer.get("inbound_nodes")
+        if layer["class_name"] in MODELS and calls and isinstance(calls[0], list):
+            renumber_calls(layer, layers, config["output_layers"])
+    config = {**config, "layers": layers}
+    config.pop("dtype", None)
+    for key in ("input_layers", "output_layers"):
+        if len(config.get(key, ())) == 1:  # a list of one would ask for lists of one ever after
+            config[key] = config[key][0]
+    return {"class_name": name, "config": config}
+
+
+def renumber_calls(nested, layers, output_layers):
+    """Number the calls of a model inside a functional model as Keras 3 does, in place.
+
+    A reference to an output is [layer, call, tensor, ...]. Keras 2 counts the making of a model
+    whose input shape was known as its call 0. Keras 3 does not, except that `output_layers` counts
+    the calls of a functional model from 1.
+    """
+    inner = [ref for layer in layers for call in layer["inbound_nodes"] for ref in call]
+    inner = [ref for ref in inner if ref[0] == nested["name"]]
+    outer = [ref for ref in output_layers if ref[0] == nested["name"]]
+    first = max(ref[1] for ref in inner + outer) + 1 - len(nested["inbound_nodes"])
+    for ref in inner:
+        ref[1] -= first
+    for ref in outer:
+        ref[1] += (nested["class_name"] != "Sequential") - first
+
+
+def load_weights(model, group):
+    """Copy weights from the group model_weights of an open .h5 file into a model.
+
+    Layers are matched by name, and every weight must be there: an interrupted save can leave a
+    valid file that lacks some, or has room for some that were never written. Raises KeyError for a
+    missing layer and ValueError for weights that are missing or misshapen.
+    """
+    for layer in model.layers:
+        variables = layer.trainable_weights + layer.non_trainable_weights  # the order of the file
+        if not variables:
+            continue
+        stored = group[layer.name]
+        # A list too long for one attribute is split over weight_names0, weight_names1, ...
+        keys = sorted((key for key in stored.attrs if key.startswith("weight_names")), key=len)
+        values = [stored[name] for key in keys for name in stored.attrs[key]]
+        if [value.shape for value in values] != [tuple(v.shape) for v in variables]:
+            raise ValueError(f"those of layer {layer.name} are missing or of another shape")
+        if any(value.id.get_storage_size() == 0 for value in values):
+            raise ValueError(f"those of layer {layer.name} were never written")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value[()])
+
+
+@functools.cache  # once in a process
+def start_tensorflow():
+    """Import Keras and TensorFlow, quietly, and set them up for sampling."""
+    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
+    # Sampling while a training runs must not claim the rest of the GPU's memory.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    # The garbage collector would walk through all that they make again and again, and once more
+    # at the end of the program, although it stays: 1.4 seconds.
+    gc.disable()
+    with quiet_stderr():
+        import keras
+        import tensorflow as tf
+
+        keras.ops.zeros(1)  # starts the devices, of which TensorFlow talks too
+    gc.freeze()
+    gc.enable()
+    # Fused operations would round otherwise than the layers one by one, in the eighth digit.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
+def load_generator(path, config):
+    """Build the model that `config` describes and load its weights from `path`.
+
+    Returns a keras.Model. Raises GeneratorFileError for whatever stands in the way of exactly that
+    model.
+    """
+    start_tensorflow()
+    import keras
+
+    try:
+        upgraded = upgrade_layer(config)
+        build = keras.Sequential if upgraded["class_name"] == "Sequential" else keras.Model
+        model = build.from_config(upgraded["config"])
+        model.inputs  # noqa: B018 - raises for a Sequential whose input shape was not stored
+    except GeneratorFileError:
+        raise
+    except Exception as error:  # Keras has no common exception for a description it cannot use
+        raise GeneratorFileError(
+            f"{path} holds a model that Keras 3 cannot rebuild: {str(error)[:300]}"
+        ) from None
+    try:
+        with h5py.File(path, "r") as file:
+            load_weights(model, file["model_weights"])
+    except (AttributeError, KeyError, OSError, ValueError) as error:
+        raise GeneratorFileError(
+            f"{path} lacks weights of its model, take another snapshot ({error})"
+        ) from None
+    model.jit_compile = False  # XLA, the default on a GPU, takes seconds to compile
+    return model
+
+
+def image_shape(shape):
+    """Return (height, width, channels) for a generator's output shape (n, ...), or None.
+
+    A flat output is taken for a square image of one channel, or of three.
+    """
+    shape = tuple(shape[1:])
+    if None in shape:
+        return None
+    if len(shape) == 3 and shape[2] in (1, 3) and min(shape[:2]) > 1:
+        return shape
+    if len(shape) == 2 and min(shape) > 1:
+        return (*shape, 1)
+    for channels in (1, 3):
+        side = math.isqrt(shape[0] // channels) if len(shape) == 1 else 0
+        if side >= 8 and side * side * channels == shape[0]:
+            return (side, side, channels)
+    return None
+
+
+def find_inputs(model):
+    """Return the positions of the latent input and of the label input (or None) of a generator.
+
+    A label is a whole number, or else any single number. Raises GeneratorFileError for a model that
+    does not make one image from a latent point and at most a label.
+    """
+    inputs, outputs = model.inputs, model.outputs
+    whole = [i for i, x in enumerate(inputs) if "int" in x.dtype]
+    single = [i for i, x in enumerate(inputs) if set(x.shape[1:]) <= {1}]
+    labels = (whole or single) if len(inputs) > 1 else []
+    # A latent point extends along one axis, an image (a discriminator's input) along more.
+    long = [[size for size in x.shape[1:] if size != 1] for x in inputs]
+    latent = [i for i in range(len(inputs)) if i not in whole + labels and len(long[i]) <= 1]
+    found = len(latent) == 1 and len(labels) == len(inputs) - 1 < 2 and None not in long[latent[0]]
+    if not found or len(outputs) != 1 or image_shape(outputs[0].shape) is None:
+        takes, gives = (", ".join(str(tuple(x.shape)) for x in xs) for xs in (inputs, outputs))
+        raise GeneratorFileError(
+            f"not a generator of images: the model takes {takes} and gives {gives}"
+        )
+    return latent[0], labels[0] if labels else None
+
+
+def leaf_layers(model):
+    """Return the layers of a model, those of models inside it included, in order."""
+    nested = [leaf_layers(x) if hasattr(x, "layers") else [x] for x in model.layers]
+    return [layer for layers in nested for layer in layers]
+
+
+def describe(model):
+    """Work out of a foreign tutorial's model what a file of this project says about itself.
+
+    Returns a dict with the members of format 1 that programs rely on; "pixel_range" is None where
+    neither a sigmoid nor a tanh sets it. Raises what `find_inputs` raises.
+    """
+    latent, label = find_inputs(model)
+    moving = ("Reshape", "Flatten", "Permute", "Cropping2D", "UpSampling2D", "Dropout")
+    # The last layer that computes: the ones after it keep the values they are given.
+    last = [None, *(x for x in leaf_layers(model) if type(x).__name__ not in moving)][-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", None)
+    embeddings = [x.input_dim for x in leaf_layers(model) if type(x).__name__ == "Embedding"]
+    width = math.prod(model.inputs[latent].shape[1:])
+    return {
+        "format": FORMAT,
+        "kind": "unconditional" if label is None else "conditional",
+        "latent": [{"name": "noise", "size": width, "distribution": "normal"}],
+        "classes": 0 if label is None else [*embeddings, 10][0],
+        "class_names": [],
+        "pixel_range": {"sigmoid": (0, 1), "tanh": (-1, 1)}.get(activation),
+    }
+
+
+def check_fit(about, model):
+    """Raise GeneratorFileError unless a file's account of itself fits its model."""
+    latent, label = find_inputs(model)
+    width = sum(part["size"] for part in about["latent"])
+    fits_width = width == math.prod(model.inputs[latent].shape[1:])
+    if not fits_width or (label is not None) != (about["kind"] == "conditional"):
+        raise GeneratorFileError(MISFIT)
+
+
+def part_columns(parts, distribution):
+    """Return the columns of the latent input, a list of int, that have a distribution.
+
+    `parts` are those of about["latent"], `distribution` is "normal", "uniform" or "one-hot".
+    """
+    ends = np.cumsum([part["size"] for part in parts])
+    return [
+        column
+        for part, end in zip(parts, ends, strict=True)
+        if part["distribution"] == distribution
+        for column in range(end - part["size"], end)
+    ]
+
+
+def open_generator(path):
+    """Open the .h5 file of a trained generator, of this project or of a Keras 2 or 3 tutorial.
+
+    Returns the keras.Model, whose inputs `find_inputs` tells apart and whose output has the
+    `image_shape`, and its description, a dict as `read_description` or `describe` returns it.
+    Raises GeneratorFileError for everything that stands in the way.
+    """
+    config, about = read_file(path)
+    model = load_generator(path, config)
+    if about is None:
+        about = describe(model)
+    check_fit(about, model)
+    return model, about
