@@ -1,0 +1,526 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["tensorflow==2.21.*","keras==3.15.*","numpy==2.*","matplotlib==3.*","h5py==3.*"]
+# ///
+"""Train a GAN of dense layers on small colour pictures, with one of three optimizers (32x32).
+
+    python variants/colour_gan.py                          CIFAR-10 through keras.datasets
+    python variants/colour_gan.py --data FOLDER            your own pictures
+    python variants/colour_gan.py --compare-optimizers     Adam, RMSprop and SGD side by side
+    python generate.py runs/colour_gan/generator_model_100.h5
+
+First principles: to these networks a picture is a flat row of 3,072 numbers; G has
+BatchNormalization, D is updated on real and on generated pictures in turn. Two cores of an AMD
+EPYC, beside tests: 3.7 s an epoch of 5,000 pictures; after 40 epochs characters with faces, in
+grains of colour (docs/colour_gan.md).
+
+Tutorial: "Understanding and optimizing GANs: going back to first principles".
+Paper: GAN, Goodfellow et al. 2014, arXiv:1406.2661.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"}
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
+with open(os.devnull, "w") as null, os.fdopen(os.dup(2), "w") as stderr:
+    os.dup2(null.fileno(), 2)  # TensorFlow writes its start-up there, whatever the log level
+    try:
+        import h5py
+        import keras
+        import matplotlib.pyplot as plt
+        import numpy as np
+        import tensorflow as tf
+        from keras import layers
+    finally:
+        os.dup2(stderr.fileno(), 2)
+logging.getLogger("absl").setLevel("ERROR")  # Keras calls .h5 a legacy format at every save
+
+IMAGE_SHAPE = (32, 32, 3)
+PIXEL_RANGE = (-1.0, 1.0)  # of the images that G draws and D sees
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+LOSSES = ("d_real", "d_fake", "g")  # the columns of losses.csv
+LINE = "d_real={:.3f}, d_fake={:.3f}, g={:.3f}"  # the line per batch
+
+
+def define_optimizer(name="adam", ema=0.0):
+    """Build an optimizer: D and G have one each. With ema it also keeps averages of the weights."""
+    averages = {"use_ema": ema > 0, "ema_momentum": ema}
+    if name == "adam":
+        return keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5, **averages)
+    if name == "rmsprop":  # it scales steps as Adam does, so Adam's rate suits it
+        return keras.optimizers.RMSprop(learning_rate=0.0002, **averages)
+    # SGD does not scale them: a larger rate
+    return keras.optimizers.SGD(learning_rate=0.01, momentum=0.5, **averages)
+
+
+def define_discriminator(in_shape=IMAGE_SHAPE, optimizer="adam"):
+    """Build D: image (n, 32, 32, 3) in [-1, 1] -> probability (n, 1) that it is real."""
+    model = keras.Sequential(name="discriminator")
+    model.add(keras.Input(in_shape))
+    model.add(layers.Flatten())  # 3072
+    for units in (512, 256):
+        model.add(layers.Dense(units))
+        model.add(layers.LeakyReLU(negative_slope=0.2))
+    model.add(layers.Dense(1, activation="sigmoid", dtype="float32"))  # --precision stops here
+    optimizer = define_optimizer(optimizer)
+    model.compile(loss="binary_crossentropy", optimizer=optimizer, metrics=["accuracy"])
+    return model
+
+
+def define_generator(latent_dim=100, out_shape=IMAGE_SHAPE):
+    """Build G: latent point (n, latent_dim) -> image (n, 32, 32, 3) in [-1, 1]."""
+    model = keras.Sequential(name="generator")
+    model.add(keras.Input((latent_dim,)))
+    for units in (256, 512, 1024):
+        model.add(layers.Dense(units))
+        model.add(layers.LeakyReLU(negative_slope=0.2))
+        model.add(layers.BatchNormalization(momentum=0.8))
+    height, width, channels = out_shape
+    model.add(layers.Dense(height * width * channels, activation="tanh"))  # 3072
+    model.add(layers.Reshape(out_shape))  # 32x32x3
+    return model
+
+
+def define_gan(g_model, d_model, optimizer="adam", ema=0.0):
+    """Build the composite: latent point -> G -> D -> probability of real. It updates G only."""
+    d_model.trainable = False
+    model = keras.Sequential([g_model, d_model], name="gan")
+    model.compile(loss="binary_crossentropy", optimizer=define_optimizer(optimizer, ema))
+    return model
+
+
+# Copied from mnist_gan.py
+def load_real_samples(path=None):
+    """Load the training images of DATASET, or those of the .npz file or the folder at `path`.
+
+    Returns uint8 (n, *IMAGE_SHAPE), values 0 to 255; they are scaled when a batch is drawn.
+    """
+    try:
+        if path is None:
+            socket.setdefaulttimeout(30)  # seconds; Keras would wait for ever
+            images = DATASET.load_data()[0][0]
+        else:
+            images = read_folder(path)[0] if Path(path).is_dir() else np.load(path)["x_train"]
+        if images.dtype != np.uint8 or (*images.shape[1:], 1)[:3] != IMAGE_SHAPE or not len(images):
+            raise ValueError(f"{images.dtype} {images.shape} is not uint8 {('n', *IMAGE_SHAPE)}")
+    except Exception as error:  # those of NumPy, Keras and Pillow have nothing in common
+        advice = "give --data an .npz file with x_train, or a folder of pictures"
+        raise OSError(f"{path or DATASET.__name__}: {error}: {advice}") from error
+    return images.reshape(-1, *IMAGE_SHAPE)
+
+
+# Copied from cifar10_gan.py
+def generate_real_samples(dataset, n_samples, seed):
+    """Draw real images, float32 (n, *IMAGE_SHAPE) in [-1, 1]; their target is 1.
+
+    Here and below `seed` is a pair of whole numbers: one pair always draws the same.
+    """
+    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32)
+    return tf.cast(tf.gather(dataset, ix), tf.float32) / 127.5 - 1.0, tf.ones((n_samples, 1))
+
+
+# Copied from mnist_gan.py
+def generate_latent_points(latent_dim, n_samples, seed):
+    """Draw points of the latent space: float32 (n, latent_dim), standard normal."""
+    return tf.random.stateless_normal([n_samples, latent_dim], seed)
+
+
+# Copied from mnist_gan.py
+def generate_fake_samples(g_model, latent_dim, n_samples, seed):
+    """Draw images from G, float32 (n, 28, 28, 1) in the range of its output; their target is 0."""
+    X = g_model(generate_latent_points(latent_dim, n_samples, seed), training=False)
+    return tf.cast(X, tf.float32), tf.zeros((n_samples, 1))  # G may compute in bfloat16
+
+
+# Copied from mnist_gan.py
+def save_plot(examples, path, pixel_range, n_columns=10):
+    """Draw images (n, height, width, channels) in `pixel_range` as a grid, grey ones inverted."""
+    low, high = pixel_range
+    cells = np.clip((np.asarray(examples) - low) / (high - low), 0, 1)
+    cells = np.pad(cells, ((0, 0), (1, 1), (1, 1), (0, 0)))  # a frame around each
+    rows = [np.hstack(cells[k : k + n_columns]) for k in range(0, len(cells), n_columns)]
+    grid = np.vstack(rows).repeat(2, 0).repeat(2, 1)  # two pixels a pixel, to be looked at
+    grid = grid[..., 0] if grid.shape[-1] == 1 else grid
+    plt.imsave(path, grid, cmap="gray_r", vmin=0, vmax=1)
+
+
+# Copied from mlp_gan.py
+def summarize_performance(epoch, g_model, d_model, dataset, settings, n_samples=100):
+    """Report D's accuracy, and save the grid, of the same points every time, and the generator."""
+    seed = (settings.seed, -1)
+    X_real, y_real = generate_real_samples(dataset, n_samples, seed)
+    acc_real = np.mean(keras.metrics.binary_accuracy(y_real, d_model(X_real)))
+    X_fake, y_fake = generate_fake_samples(g_model, settings.latent_dim, n_samples, seed)
+    acc_fake = np.mean(keras.metrics.binary_accuracy(y_fake, d_model(X_fake)))
+    print(f">Accuracy real: {acc_real:.0%}, fake: {acc_fake:.0%}")
+    save_plot(X_fake, settings.out / f"generated_plot_e{epoch:03d}.png", PIXEL_RANGE)
+    latent = [{"name": "noise", "size": settings.latent_dim, "distribution": "normal"}]
+    about = {"kind": "unconditional", "latent": latent, "classes": 0, "class_names": []}
+    save_generator(g_model, epoch, settings, about | {"pixel_range": PIXEL_RANGE})
+
+
+def make_train_step(g_model, d_model, gan_model, dataset, settings):
+    """Compile the tutorial's batch; `dataset` is a uint8 tensor (n, 32, 32, 3) on the device.
+
+    Returns train_step(step, n), which trains n batches from number `step` on: `compile_batches`.
+    """
+    n_batch, latent_dim = settings.batch_size, settings.latent_dim
+    bce = keras.losses.BinaryCrossentropy()
+    # D was frozen by define_gan. It learns in here: each update names the weights that it moves.
+    d_model.trainable = True
+    d_weights, g_weights = d_model.trainable_variables, g_model.trainable_variables
+    d_model.optimizer.build(d_weights)
+    gan_model.optimizer.build(g_weights)
+
+    def train_batch(step):
+        seeds = tf.random.split(tf.stack([settings.seed, step]), 3)
+
+        # ---- Update D on real images: maximise log D(x) ----
+        X_real, y_real = generate_real_samples(dataset, n_batch, seeds[0])
+        with tf.GradientTape() as tape:
+            d_real = bce(y_real, d_model(X_real, training=True))
+        d_model.optimizer.apply(tape.gradient(d_real, d_weights), d_weights)
+
+        # ---- Update D on generated images: maximise log(1 - D(G(z))) ----
+        X_fake, y_fake = generate_fake_samples(g_model, latent_dim, n_batch, seeds[1])
+        with tf.GradientTape() as tape:
+            d_fake = bce(y_fake, d_model(X_fake, training=True))
+        d_model.optimizer.apply(tape.gradient(d_fake, d_weights), d_weights)
+
+        # ---- Update G through the composite: maximise log D(G(z)) ----
+        X_gan = generate_latent_points(latent_dim, n_batch, seeds[2])
+        y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
+        with tf.GradientTape() as tape:
+            g_loss = bce(y_gan, gan_model(X_gan, training=True))
+        gan_model.optimizer.apply(tape.gradient(g_loss, g_weights), g_weights)
+
+        return tf.stack([d_real, d_fake, g_loss])
+
+    return compile_batches(train_batch)
+
+
+# Copied from mnist_gan.py
+def train(g_model, d_model, gan_model, dataset, settings):
+    """Train up to epoch settings.epochs; return False where the training is to start over."""
+    n_epochs, bat_per_epo = settings.epochs, len(tf.nest.flatten(dataset)[0]) // settings.batch_size
+    bat_per_epo = max(1, min(bat_per_epo, settings.steps_per_epoch or bat_per_epo))
+    dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
+    train_step = make_train_step(g_model, d_model, gan_model, dataset, settings)
+    step, checkpoints, losses_file = open_run(d_model, gan_model, dataset, settings)
+    if step >= n_epochs * bat_per_epo:
+        raise OSError(f"the run in {settings.out} is complete: raise --epochs to go on with it")
+    stop, recent, saved = [], [], time.monotonic()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a second one ends the program at once
+        signal.signal(number, lambda n, _: stop.append(signal.signal(n, signal.SIG_DFL)))
+    for i in range(step // bat_per_epo, n_epochs):
+        while (j := step - i * bat_per_epo) < bat_per_epo:
+            if stop or time.monotonic() - saved > 60:  # seconds
+                checkpoints.save(step)
+                saved = time.monotonic()
+            if stop:
+                print(f"\nStopped in epoch {i + 1}. Go on with: --resume --out {settings.out}")
+                raise SystemExit(130)
+            n, start = min(BATCHES_PER_CALL, bat_per_epo - j), time.monotonic()
+            losses = train_step(step, n)[:n].numpy()
+            step += n
+            left = (time.monotonic() - start) / n * (bat_per_epo - j - n)
+            report_losses(losses, i + 1, j, bat_per_epo, left, losses_file)
+            recent = [*recent, *losses][-STRETCH:]
+            if collapsed(np.array(recent), i + 1, losses_file, settings):
+                return False
+        if (i + 1) % settings.snapshot_every == 0 or i + 1 in (1, n_epochs):
+            model = average(g_model, gan_model, settings) if settings.ema else g_model
+            summarize_performance(i + 1, model, d_model, dataset, settings)
+            plot_losses(settings.out)
+            checkpoints.save(step)
+            saved = time.monotonic()
+    return True
+
+
+def compare_optimizers(argv, out):
+    """Train with each optimizer in turn, in a folder of its own; then draw OUT/optimizers.png.
+
+    All start from the same weights and draw the same random numbers. One whose training fails is
+    drawn as far as it came. With --resume the comparison goes on with the flags that it had.
+    """
+    path = out / "comparison.json"
+    if "--resume" in argv:
+        argv = json.loads(path.read_text())
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        with open(path, "x") as file:
+            json.dump(argv, file)
+    for name in OPTIMIZERS:
+        run = out / name
+        if run.exists():
+            epochs = json.loads((run / "settings.json").read_text())["epochs"]
+            if (run / f"generator_model_{epochs:03d}.h5").exists():
+                continue  # the comparison was stopped later than this
+        own = ["--resume"] if run.exists() else [*argv, "--optimizer", name]
+        print(f"With {name}:")
+        try:
+            main([*own, "--out", str(run)])
+        except SystemExit as end:
+            if end.code in (2, 130):  # a mistake, or Ctrl-C
+                raise
+    plot_optimizers(out)
+
+
+def plot_optimizers(out):
+    """Draw a column per optimizer as optimizers.png: its losses, and its last grid below them."""
+    figure, axes = plt.subplots(2, len(OPTIMIZERS), figsize=(15, 9), layout="constrained")
+    for name, top, bottom in zip(OPTIMIZERS, *axes, strict=True):
+        rows = np.loadtxt(out / name / "losses.csv", delimiter=",", skiprows=1, ndmin=2)
+        top.plot(rows[:, 2:], linewidth=0.5, label=LOSSES)
+        top.set(title=name, xlabel="batch", ylabel="loss", ylim=(0, 8))  # one scale for all
+        top.legend(loc="upper right")
+        bottom.set_axis_off()
+        for path in sorted((out / name).glob("generated_plot_e*.png"))[-1:]:  # there may be none
+            bottom.imshow(plt.imread(path))
+            bottom.set_title(path.stem.replace("generated_plot_e", "epoch "))
+    figure.savefig(out / "optimizers.png")
+    plt.close(figure)
+
+
+# ---- plumbing: the compiled loop, failures, the files of a run, data, the command line ----------
+
+GPUS = tf.config.list_physical_devices("GPU")
+XLA = True  # dense layers gain from it on a CPU, too
+BATCHES_PER_CALL = 50  # of the compiled step; a batch takes milliseconds
+DATASET = keras.datasets.cifar10  # where there is no --data
+D_LOSSES = [0, 1]  # the columns of losses.csv that near 0 mean that D has won
+STRETCH = 500  # batches over which they are averaged; healthy runs can begin with 150 near 0
+ANEW = ("resume", "out", "data", "epochs", "on_collapse")  # what --resume may be given anew
+
+
+# Copied from mnist_gan.py
+def compile_batches(train_batch):
+    """Compile a loop over train_batch(step), so that one call trains many batches."""
+    strategy = tf.distribute.get_strategy()
+    xla = XLA and strategy.num_replicas_in_sync == 1
+    try:
+        tf.function(tf.math.log, jit_compile=xla)(tf.ones(1))
+    except tf.errors.OpError:
+        xla = print("XLA cannot compile here: training without it")
+
+    @tf.function(jit_compile=xla, input_signature=[tf.TensorSpec((), tf.int32)] * 2)
+    def train_step(step, n):
+        losses, i = tf.zeros((BATCHES_PER_CALL, len(LOSSES))), 0  # XLA needs a fixed size
+        while i < n:
+            row = strategy.reduce("SUM", strategy.run(train_batch, (step + i,)), None)
+            losses = tf.tensor_scatter_nd_update(losses, [[i]], [row])
+            i += 1
+        return losses
+
+    return train_step
+
+
+# Copied from mnist_gan.py
+def report_losses(losses, epoch, batch, bat_per_epo, left, losses_file):
+    """Write the losses of each batch to losses.csv; print the last, ten times an epoch if piped."""
+    for k, row in enumerate(losses, batch + 1):
+        print(epoch, k, *(f"{x:.6g}" for x in row), sep=",", file=losses_file)
+    line = f">{epoch}, {k}/{bat_per_epo}, {LINE.format(*row)}"
+    if sys.stdout.isatty():  # redraw it in place
+        end = "\n" if k == bat_per_epo else ""
+        print(f"\r{line}, {left:.0f} s left\x1b[K", end=end, flush=True)
+    elif 10 * k // bat_per_epo > 10 * batch // bat_per_epo:
+        print(line, flush=True)
+
+
+# Copied from mnist_gan.py
+def collapsed(recent, epoch, losses_file, settings):
+    """Look whether the last batches' losses have failed; return whether to start over.
+
+    --on-collapse restart: the run's files are then in a sub-folder, and its seed is the next one.
+    """
+    target = [getattr(settings, "real_target", 1.0)]  # below 1, D's loss cannot come near 0
+    least = keras.losses.binary_crossentropy(target, target) / 2
+    won = len(recent) == STRETCH and recent[:, D_LOSSES].mean() < least + 0.03
+    finite, mode, out = np.isfinite(recent).all(), settings.on_collapse, settings.out
+    if finite and (not won or mode == "warned"):
+        return False
+    trouble = f"D has won all of {STRETCH} batches" if finite else "a loss is no longer finite"
+    trouble, failed = f"\nepoch {epoch}: {trouble}", set(out.glob("failed_seed_*"))
+    if finite and mode == "warn":
+        print(f"{trouble}: try --on-collapse restart, or another --seed", file=sys.stderr)
+        settings.on_collapse = "warned"
+    elif mode != "restart" or len(failed) == 3:
+        raise SystemExit(f"{trouble}: stopped, with its snapshots kept; try another --seed")
+    else:
+        print(f"{trouble}: starting over with --seed {settings.seed + 1}", file=sys.stderr)
+        losses_file.close()
+        files, folder = set(out.iterdir()) - failed, out / f"failed_seed_{settings.seed}"
+        folder.mkdir()
+        for path in files:
+            path.rename(folder / path.name)
+        settings.seed, settings.resume = settings.seed + 1, False
+    return losses_file.closed
+
+
+# Copied from mnist_gan.py
+def average(g_model, gan_model, settings):
+    """Return a copy of G with the averages of its weights that the composite's optimizer keeps."""
+    copy = keras.models.clone_model(g_model)
+    copy.set_weights(g_model.get_weights())
+    gan_model.optimizer.finalize_variable_values(copy.trainable_variables)
+    for k in range(500):  # BatchNormalization's statistics become those of these weights
+        points = generate_latent_points(settings.latent_dim, 64, (settings.seed, -2 - k))
+        copy(points, training=True)
+    return copy
+
+
+# Copied from mnist_gan.py
+def open_run(d_model, gan_model, dataset, settings):
+    """Start or continue the run in settings.out: batches done, checkpoints' manager, losses.csv."""
+    out, data = settings.out, [np.asarray(array) for array in tf.nest.flatten(dataset)]
+    facts = {"name": Path(settings.data or DATASET.__name__[15:]).name, "n_images": len(data[0])}
+    facts["sha256"] = hashlib.sha256(b"".join(data)).hexdigest()
+    if settings.resume and settings.dataset["sha256"] != facts["sha256"]:
+        raise OSError(f"the run in {out} began with other data: give it the same --data")
+    settings.dataset = facts
+    if not settings.resume:
+        out.mkdir(parents=True, exist_ok=True)
+        with open(out / "settings.json", "x") as file:  # fails where another run has just begun
+            json.dump(vars(settings), file, default=str, indent=1)
+    parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
+    checkpoint = tf.train.Checkpoint(state=[v.value for part in parts for v in part.variables])
+    saved = sorted(out.glob("checkpoint/*.index"), key=os.path.getmtime)
+    while saved:
+        try:
+            checkpoint.restore(str(saved.pop().with_suffix(""))).assert_consumed()
+            break
+        except (tf.errors.OpError, ValueError, AssertionError):
+            print(f"the last checkpoint in {out} is damaged", file=sys.stderr)
+            if not saved:
+                raise
+    step, path = int(gan_model.optimizer.iterations), out / "losses.csv"
+    rows = path.read_text().splitlines()[1 : step + 1] if path.exists() else []
+    losses_file = open(path, "w", buffering=1)  # a line at a time
+    print("epoch", "batch", *LOSSES, sep=",", file=losses_file)
+    losses_file.writelines(f"{row}\n" for row in rows)
+    return step, tf.train.CheckpointManager(checkpoint, out / "checkpoint", 2), losses_file
+
+
+# Copied from mnist_gan.py
+def save_generator(g_model, epoch, settings, about):
+    """Save G as an .h5 file that says in an attribute `gan` what it is: docs/snapshots.md."""
+    about |= {"format": 1, "script": settings.script, "epoch": epoch, "seed": settings.seed}
+    about |= {"averaged": settings.ema > 0, "data": settings.dataset}
+    about["settings"] = {key: v for key, v in vars(settings).items() if key not in ANEW}
+    about["versions"] = {module.__name__: module.__version__ for module in (keras, np, tf)}
+    part = settings.out / "part.h5"
+    g_model.save(part)
+    with h5py.File(part, "a") as file:
+        file.attrs["gan"] = json.dumps(about)
+    with open(part, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(part, settings.out / f"generator_model_{epoch:03d}.h5")  # never half a file
+
+
+# Copied from mnist_gan.py
+def plot_losses(out):
+    """Draw the columns of losses.csv as losses.png."""
+    rows = np.loadtxt(out / "losses.csv", delimiter=",", skiprows=1, ndmin=2)
+    plt.plot(rows[:, 2:], linewidth=0.5, label=LOSSES)
+    plt.xlabel("batch")
+    plt.legend()
+    plt.savefig(out / "losses.png")
+    plt.close()
+
+
+# Copied from mnist_gan.py
+def read_folder(path):
+    """Read the pictures in and under a folder: uint8 images, and the names of their own folders."""
+    kinds = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+    files = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in kinds)
+    images = np.empty((len(files), *IMAGE_SHAPE), np.uint8)
+    mode = "grayscale" if IMAGE_SHAPE[2] == 1 else "rgb"
+    for i, file in enumerate(files):
+        try:
+            image = keras.utils.load_img(file, mode, IMAGE_SHAPE[:2], "lanczos", True)
+        except OSError:
+            raise ValueError(f"{file} is no picture: mend or remove it") from None
+        images[i] = np.reshape(image, IMAGE_SHAPE)
+        if i % 1000 == 999:
+            print(f"{i + 1} of {len(files)} pictures read")
+    return images, [file.parent.name for file in files]
+
+
+# Copied from mnist_gan.py
+def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
+    """Read the command line; --resume takes the settings of the run that it goes on with."""
+    script, out, add = Path(__file__).name, Path("runs", Path(__file__).stem), parser.add_argument
+    add("--epochs", type=int, default=n_epochs, help="default: %(default)s")
+    add("--batch-size", type=int, default=n_batch, help="default: %(default)s")
+    add("--latent-dim", type=int, default=latent_dim, help="default: %(default)s")
+    add("--data", metavar="PATH", help=".npz file or folder of images; default: keras.datasets")
+    add("--out", metavar="DIR", type=Path, default=out, help="default: %(default)s")
+    add("--seed", type=int, default=1, help="of all random numbers; default: %(default)s")
+    add("--resume", action="store_true", help="go on with the run in --out, with its settings")
+    add("--snapshot-every", type=int, default=every, help="default: %(default)s epochs")
+    add("--steps-per-epoch", type=int, help="train no more batches an epoch, for trials")
+    add("--ema", metavar="M", type=float, default=0.0, help="average G's weights; try 0.999")
+    add("--precision", choices=("float32", "bfloat16"), default="float32", help="of the layers")
+    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="when D wins")
+    parser.set_defaults(script=script)
+    settings = parser.parse_args(argv)
+    path = settings.out / "settings.json"
+    if settings.resume:
+        try:
+            stopped = json.loads(path.read_text())
+            kept = argparse.Namespace(**stopped | {"out": settings.out, "script": script})
+        except (OSError, ValueError, TypeError) as error:
+            parser.error(f"no run to go on with ({error}): choose another --out")
+        settings = parser.parse_args(argv, kept)
+        for key in ("script", *vars(settings)):
+            if key not in ANEW and vars(settings)[key] != stopped.get(key):
+                parser.error(f"the run in {path.parent} has {key} {stopped.get(key)}: keep that")
+    elif path.exists():
+        parser.error(f"{settings.out} holds a run: --resume goes on, or choose another --out")
+    for flag, least in {"epochs": 1, "batch_size": 2, "latent_dim": 1, "snapshot_every": 1}.items():
+        if getattr(settings, flag) < least:
+            parser.error(f"--{flag.replace('_', '-')} must be at least {least}")
+    if not 0 <= settings.ema < 1 or not 0 <= settings.seed < 2**31:
+        parser.error("--ema must be from 0 to below 1, --seed from 0 to 2147483647")
+    keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(settings.precision, "float32"))
+    names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in GPUS]
+    print("Training on", ", ".join(names) or f"{os.cpu_count()} CPU cores")
+    idle = subprocess.getoutput("nvidia-smi -L")  # "GPU 0: ..." where there is one
+    if not GPUS and idle.startswith("GPU"):
+        print(f'TensorFlow does not use {idle.splitlines()[0]}: pip install "tensorflow[and-cuda]"')
+    return settings
+
+
+def main(argv):
+    name = Path(__file__).name
+    parser = argparse.ArgumentParser(name, argparse.SUPPRESS, __doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--optimizer", choices=OPTIMIZERS, default="adam", help="of both; default: %(default)s")
+    add("--compare-optimizers", action="store_true", help="train with each, draw them together")
+    settings = parse_arguments(parser, argv, n_epochs=100, n_batch=32, latent_dim=100, every=20)
+    trained = False
+    try:
+        dataset = load_real_samples(settings.data)
+        while not trained:  # again with the next seed, where --on-collapse restart asks for it
+            keras.utils.set_random_seed(settings.seed)
+            d_model = define_discriminator(optimizer=settings.optimizer)
+            g_model = define_generator(settings.latent_dim)
+            gan_model = define_gan(g_model, d_model, settings.optimizer, settings.ema)
+            trained = train(g_model, d_model, gan_model, dataset, settings)
+    except (OSError, MemoryError, tf.errors.OpError) as error:
+        parser.error(" ".join(str(error).split()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
