@@ -333,7 +333,8 @@ def compile_batches(train_batch):
     try:
         tf.function(tf.math.log, jit_compile=xla)(tf.ones(1))
     except tf.errors.OpError:
-        xla = print("XLA cannot compile here: training without it")
+        print("XLA cannot compile here: training without it")
+        xla = False
 
     @tf.function(jit_compile=xla, input_signature=[tf.TensorSpec((), tf.int32)] * 2)
     def train_step(step, n):
@@ -372,7 +373,7 @@ def collapsed(recent, epoch, losses_file, settings):
     finite, mode, out = np.isfinite(recent).all(), settings.on_collapse, settings.out
     if finite and (not won or mode == "warned"):
         return False
-    trouble = f"D has won all of {STRETCH} batches" if finite else "a loss is no longer finite"
+    trouble = f"D has won for {STRETCH} batches" if finite else "a loss is no longer finite"
     trouble, failed = f"\nepoch {epoch}: {trouble}", set(out.glob("failed_seed_*"))
     if finite and mode == "warn":
         print(f"{trouble}: try --on-collapse restart, or another --seed", file=sys.stderr)
@@ -387,7 +388,8 @@ def collapsed(recent, epoch, losses_file, settings):
         for path in files:
             path.rename(folder / path.name)
         settings.seed, settings.resume = settings.seed + 1, False
-    return losses_file.closed
+        return True
+    return False
 
 
 def average(g_model, gan_model, settings):
@@ -397,8 +399,11 @@ def average(g_model, gan_model, settings):
     averages = [v for v in gan_model.optimizer.variables if v.name.endswith("_average")]
     for weight, average in zip(copy.trainable_variables, averages, strict=False):  # then come Q's
         weight.assign(average)
-    for k in range(500):  # BatchNormalization's statistics become those of these weights
-        points = generate_latent_points(settings.latent_dim, 64, (settings.seed, -2 - k))
+    norms = [layer for layer in copy.layers if isinstance(layer, layers.BatchNormalization)]
+    for k in range(100 if norms else 0):  # their statistics become the mean of 100 batches
+        for norm in norms:
+            norm.momentum = k / (k + 1)
+        points = generate_latent_points(settings.latent_dim, 100, (settings.seed, -2 - k))
         copy(points, training=True)
     return copy
 
@@ -423,15 +428,16 @@ def open_run(d_model, gan_model, dataset, settings):
         try:
             checkpoint.restore(str(saved.pop().with_suffix(""))).assert_consumed()
             break
-        except (tf.errors.OpError, ValueError, AssertionError):
-            print(f"the last checkpoint in {out} is damaged", file=sys.stderr)
+        except Exception as error:  # of many kinds, for a damaged file
             if not saved:
-                raise
+                raise OSError(f"no checkpoint in {out} can be read: {error}") from error
+            print(f"The last checkpoint in {out} is damaged: taking the one before it")
     step, path = int(gan_model.optimizer.iterations), out / "losses.csv"
     rows = path.read_text().splitlines()[1 : step + 1] if path.exists() else []
-    losses_file = open(path, "w", buffering=1)  # a line at a time
-    print("epoch", "batch", *LOSSES, sep=",", file=losses_file)
-    losses_file.writelines(f"{row}\n" for row in rows)
+    part = out / "part.csv"
+    part.write_text("\n".join([",".join(("epoch", "batch", *LOSSES)), *rows, ""]))
+    os.replace(part, path)
+    losses_file = open(path, "a", buffering=1)  # a line at a time
     return step, tf.train.CheckpointManager(checkpoint, out / "checkpoint", 2), losses_file
 
 
@@ -472,9 +478,9 @@ def read_folder(path):
     for i, file in enumerate(files):
         try:
             image = keras.utils.load_img(file, mode, IMAGE_SHAPE[:2], "lanczos", True)
+            images[i] = np.reshape(image, IMAGE_SHAPE)
         except OSError:
             raise ValueError(f"{file} is no picture: mend or remove it") from None
-        images[i] = np.reshape(image, IMAGE_SHAPE)
         if i % 1000 == 999:
             print(f"{i + 1} of {len(files)} pictures read")
     return images, [file.parent.name for file in files]
@@ -511,8 +517,9 @@ def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
                 parser.error(f"the run in {path.parent} has {key} {stopped.get(key)}: keep that")
     elif path.exists():
         parser.error(f"{settings.out} holds a run: --resume goes on, or choose another --out")
-    for flag, least in {"epochs": 1, "batch_size": 2, "latent_dim": 1, "snapshot_every": 1}.items():
-        if getattr(settings, flag) < least:
+    for flag in ("epochs", "batch_size", "latent_dim", "snapshot_every", "steps_per_epoch"):
+        least, value = 1 + (flag == "batch_size"), getattr(settings, flag)
+        if value is not None and value < least:
             parser.error(f"--{flag.replace('_', '-')} must be at least {least}")
     if not 0 <= settings.ema < 1 or not 0 <= settings.seed < 2**31:
         parser.error("--ema must be from 0 to below 1, --seed from 0 to 2147483647")
@@ -538,7 +545,7 @@ def main(argv):
             g_model = define_generator(settings.latent_dim)
             gan_model = define_gan(g_model, d_model, q_model, settings.ema)
             trained = train(g_model, d_model, gan_model, dataset, settings)
-    except (OSError, MemoryError, tf.errors.OpError) as error:
+    except (OSError, MemoryError, RuntimeError, tf.errors.OpError) as error:  # also h5py's
         parser.error(" ".join(str(error).split()))
 
 

@@ -3,9 +3,9 @@
     python tests/copies.py          names what is wrong, prints the lengths; status 1 if it is wrong
     python tests/copies.py --fix    first writes the originals over the copies
 
-The training scripts stand alone, so they repeat functions on purpose. A copy is a top-level function
-right below a line `# Copied from FILE`; it must equal the function of that name in FILE, and two
-scripts must not have the same function without such a mark.
+The training scripts stand alone, so they repeat functions on purpose. A copy is a top-level
+function right below a line `# Copied from FILE`; it must equal the function of that name in FILE,
+and two scripts must not have the same function without such a mark.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def training_scripts(root=ROOT):
 def refresh(path, originals):
     """Return the text of a script with fresh copies, and the names of the stale ones.
 
-    `originals` are the texts of all scripts by file name. A mark that leads nowhere ends the program.
+    `originals` are the texts of all scripts by name. A mark that leads nowhere ends the program.
     """
     text = originals[path.name]
     lines, stale = text.splitlines(), []
@@ -127,7 +127,9 @@ def main(argv=None):
     for path in scripts:
         limits = LIMITS | ({"lines": LINES_OF_INFOGAN} if "infogan" in path.name else {})
         measured = lengths(path.read_text())
-        row = [f"{measured[name]}{'!' if measured[name] > limits[name] else ' '}" for name in limits]
+        row = [
+            f"{measured[name]}{'!' if measured[name] > limits[name] else ' '}" for name in limits
+        ]
         print(f"{path.name:24}" + "".join(f"{figure:>15}" for figure in row))
         status |= any(measured[name] > limits[name] for name in limits)
     return status

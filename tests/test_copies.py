@@ -1,50 +1,84 @@
-"""The scripts stand alone, and what they repeat is one text."""
+"""The scripts stand alone, what they repeat is one text, and they stay short."""
 
 import ast
+import re
 import shutil
+import tomllib
 
 import copies
+import pytest
 from conftest import ROOT
+from helpers import PATHS
 
-SCRIPTS = sorted({*ROOT.glob("*_gan.py"), *ROOT.glob("*_mnist.py")})
+
+@pytest.fixture
+def clone(tmp_path):
+    """Copy all training scripts into an empty folder, laid out as here."""
+    (tmp_path / "variants").mkdir()
+    for path in PATHS.values():
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
+    return tmp_path
 
 
-def test_copies_equal_their_originals(capsys):
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_copies_equal_their_originals_and_lengths_hold(capsys):
     assert copies.main([]) == 0, capsys.readouterr().out
 
 
-def test_a_changed_copy_is_found_and_refreshed(tmp_path, capsys):
-    for script in SCRIPTS:
-        shutil.copy(script, tmp_path)
-    original = tmp_path / "mnist_gan.py"
-    original.write_text(original.read_text().replace("os.fsync(file.fileno())", "pass"))
-    assert copies.main(["--root", str(tmp_path)]) == 1
+def test_a_changed_copy_is_found_and_refreshed(clone, capsys):
+    edit(clone / "mnist_gan.py", "os.fsync(file.fileno())", "file.flush()")
+    assert copies.main(["--root", str(clone)]) == 1
     found = capsys.readouterr().out
-    assert all(f"{s.name}: written_beside" in found for s in SCRIPTS if s.name != "mnist_gan.py")
-    copies.main(["--root", str(tmp_path), "--fix"])
-    assert copies.main(["--root", str(tmp_path)]) == 0
-    assert "os.fsync" not in (tmp_path / "cgan_mnist.py").read_text()
+    others = [path.name for path in PATHS.values() if path.name != "mnist_gan.py"]
+    assert all(f"{name}: save_generator differs" in found for name in others)
+    copies.main(["--root", str(clone), "--fix"])
+    copies.main(["--root", str(clone)])
+    assert "differs" not in capsys.readouterr().out.splitlines()[-1]
+    assert "file.flush()" in (clone / "variants/mlp_gan.py").read_text()
 
 
-def test_every_repeated_function_is_marked():
-    """Two scripts with the same function: one of the two says that it is a copy."""
-    first = {}
-    for script in SCRIPTS:
-        text = script.read_text()
-        lines = text.splitlines()
-        for name, (start, end) in copies.functions(text).items():
-            body = "\n".join(lines[start:end])
-            marked = bool(copies.MARK.match(lines[start - 1]))
-            twin, twin_marked = first.setdefault((name, body), (script.name, marked))
-            assert twin == script.name or marked or twin_marked, (name, twin, script.name)
+def test_a_copy_without_its_mark_is_found(clone, capsys):
+    edit(clone / "acgan_mnist.py", "# Copied from mnist_gan.py\ndef save_plot", "def save_plot")
+    assert copies.main(["--root", str(clone)]) == 1
+    assert "save_plot is the same as in" in capsys.readouterr().out
 
 
-def test_scripts_import_nothing_of_this_repository():
-    ours = {path.stem for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
-    for script in [*SCRIPTS, ROOT / "generate.py"]:
-        for node in ast.walk(ast.parse(script.read_text())):
-            names = [alias.name for alias in getattr(node, "names", ()) if hasattr(alias, "name")]
-            if isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                assert not {name.split(".")[0] for name in names} & ours, (script.name, names)
+def test_a_script_that_has_grown_is_found(clone, capsys):
+    path = clone / "mnist_gan.py"
+    path.write_text(path.read_text() + "# more\n" * 500)
+    assert copies.main(["--root", str(clone)]) == 1
+    assert re.search(r"mnist_gan.py +\d+!", capsys.readouterr().out)
+
+
+def imports(path):
+    """Return the top-level names of what a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_scripts_import_nothing_of_this_repository(name):
+    ours = {path.stem for path in ROOT.rglob("*.py") if ".venv" not in path.parts} | {"tools"}
+    assert not imports(PATHS[name]) & ours
+
+
+@pytest.mark.parametrize("path", [*PATHS.values(), ROOT / "generate.py"], ids=lambda p: p.stem)
+def test_inline_metadata_names_what_is_imported_as_requirements_do(path):
+    """PEP 723: `uv run mnist_gan.py` installs what the block names."""
+    block = re.match(r"# /// script\n((?:# .*\n)+?)# ///\n", path.read_text())
+    metadata = tomllib.loads(re.sub(r"^# ", "", block[1], flags=re.M))
+    required = (ROOT / "requirements.txt").read_text().split()
+    assert set(metadata["dependencies"]) <= set(required)
+    named = {re.match(r"\w+", line)[0] for line in metadata["dependencies"]}
+    assert imports(path) & {"tensorflow", "keras", "numpy", "matplotlib", "h5py"} <= named
+    assert metadata["requires-python"] == ">=3.11"

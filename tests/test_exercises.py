@@ -1,27 +1,31 @@
-"""The exercises at the tutorials' end, as flags; and averaged weights."""
+"""What the tutorials suggest to try, as flags; averaged weights; the variants' own pictures."""
 
 import importlib
-import json
+import os
+import re
+import shutil
 
-import h5py
 import keras
+import matplotlib.image
 import numpy as np
 import pytest
+from helpers import DIGITS, OBJECTS, cells, data_of, losses_of, prepare
 from keras import layers
-from test_models import build, values
-from test_runs import DIGITS, OBJECTS, refused
+from test_runs import description, refused, train  # noqa: F401 - a fixture
 
 import generate
 
 TRIAL = ["--batch-size", "8", "--steps-per-epoch", "1", "--snapshot-every", "1"]
 
 
-def trial(name, *arguments, out="run"):
-    """Train a batch or so in the current folder and return the script."""
-    script = importlib.import_module(name)
-    data = OBJECTS if name == "cifar10_gan" else DIGITS
-    script.main([*TRIAL, "--data", str(data), "--out", out, *map(str, arguments)])
-    return script
+@pytest.fixture
+def trial(train):  # noqa: F811
+    """Return a function that trains a batch an epoch in the current folder."""
+
+    def trial(name, *flags, out="run"):
+        return train(name, *TRIAL, "--data", data_of(name), "--out", out, *flags)
+
+    return trial
 
 
 def kinds(model):
@@ -30,8 +34,8 @@ def kinds(model):
 
 @pytest.mark.parametrize("name", ["mnist_gan", "cifar10_gan"])
 def test_batch_norm_and_upsample_change_g_alone(name):
-    _, plain, d_plain, _ = build(name)
-    _, model, d_model, gan_model = build(name, batch_norm=True, upsample="nearest")
+    _, plain, d_plain, *_ = prepare(name)
+    _, model, d_model, gan_model, *_ = prepare(name, "--batch-norm", "--upsample", "nearest")
     assert kinds(d_model) == kinds(d_plain)
     n = kinds(plain).count("Conv2DTranspose")
     assert n and kinds(model).count("UpSampling2D") == n and "Conv2DTranspose" not in kinds(model)
@@ -45,77 +49,116 @@ def test_batch_norm_and_upsample_change_g_alone(name):
     assert gan_model.output_shape == (None, 1) and model.output_shape == plain.output_shape
 
 
-def test_without_the_flags_g_is_the_tutorials():
-    _, plain, _, _ = build("mnist_gan")
-    _, flagged, _, _ = build("mnist_gan", batch_norm=False, upsample="transpose", output="sigmoid")
-    for a, b in zip(values(plain.weights), values(flagged.weights), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_tanh_comes_with_pixels_from_minus_1_to_1(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_tanh_comes_with_pixels_from_minus_1_to_1(trial):
     script = trial("mnist_gan", "--output", "tanh", "--epochs", 1)
-    real, _ = script.generate_real_samples(script.load_real_samples(DIGITS), 100, (1, 1))
+    dataset = script.load_real_samples(DIGITS)
+    real, _ = script.generate_real_samples(dataset, 100, (1, 1), "tanh")
     assert (float(np.min(real)), float(np.max(real))) == (-1, 1)
-    with h5py.File("run/generator_model_001.h5") as file:
-        assert json.loads(file.attrs["gan"])["pixel_range"] == [-1, 1]
+    assert description("run/generator_model_001.h5")["pixel_range"] == [-1, 1]
     model = keras.models.load_model("run/generator_model_001.h5")
     assert model.layers[-1].activation is keras.activations.tanh
     generate.main(["run/generator_model_001.h5", "--npz", "images.npz"])
     with np.load("images.npz") as file:  # an untrained tanh is about 0: the middle
         assert abs(file["images"].mean() - 0.5) < 0.1
-
-    script = trial("mnist_gan", "--epochs", 1, out="plain")  # and not for ever
-    assert script.PIXEL_RANGE == (0, 1)
+    assert abs(cells("run/generated_plot_e001.png", 28, 28).mean() - 0.5) < 0.1
 
 
-@pytest.mark.parametrize("name", ["mnist_gan", "cifar10_gan"])
-def test_a_run_with_all_exercises_can_be_resumed_and_sampled(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    flags = ["--batch-norm", "--upsample", "nearest", "--label-smoothing", 0.9]
-    script = trial(name, *flags, "--latent-dim", 20, "--epochs", 1)
-    error = refused(script, capsys, "--resume", "--out", "run", "--label-smoothing", 0.8)
-    assert "--label-smoothing 0.9" in error
-    script.main(["--resume", "--out", "run", "--epochs", "2"])
-    assert "UpSampling2D" in kinds(keras.models.load_model("run/generator_model_002.h5"))
-    generate.main(["run/generator_model_002.h5", "--npz", "images.npz"])
-    with np.load("images.npz") as file:
-        assert file["images"].shape == (25, *script.IMAGE_SHAPE) and file["images"].std() > 0
+# ---- averaged weights ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["mnist_gan", "cgan_mnist", "infogan_mnist"])
-def test_ema_snapshots_hold_the_average_of_the_weights(name, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("name", ["mlp_gan", "cgan_mnist", "infogan_mnist"])
+def test_ema_snapshots_hold_the_average_of_the_weights(name, trial, train, capsys):  # noqa: F811
     """A batch an epoch, so that the plain snapshots show every state that was averaged."""
-    monkeypatch.chdir(tmp_path)
-    script = trial(name, "--ema", 0.6, "--epochs", 2)
-    script.main(["--resume", "--out", "run", "--epochs", "3"])  # the averages go on, too
+    trial(name, "--epochs", 3, out="plain")
+    trial(name, "--ema", 0.6, "--epochs", 2)
+    train(name, "--resume", "--out", "run", "--epochs", 3)  # the averages go on, too
+    assert open("plain/losses.csv").read() == open("run/losses.csv").read()  # training is the same
 
-    def weights(path):
-        return keras.models.load_model(path).get_weights()
+    def weights(folder, k):
+        return keras.models.load_model(f"{folder}/generator_model_{k:03d}.h5").get_weights()
 
-    states = [weights(f"run/generator_model_{k:03d}.h5") for k in (1, 2, 3)]
-    averaged = weights("run/ema/generator_model_003.h5")
+    states, averaged = [weights("plain", k) for k in (1, 2, 3)], weights("run", 3)
     model = keras.models.load_model("run/generator_model_003.h5")
     learned = [weight.trainable for weight in model.weights]
     assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(states[2], averaged, strict=True))
     for first, second, third, average, by_gradient in zip(*states, averaged, learned, strict=True):
-        mean = 0.6 * (0.6 * first + 0.4 * second) + 0.4 * third if by_gradient else third
-        np.testing.assert_allclose(average, mean, rtol=1e-4, atol=1e-6)
-    for path, averaged in (("run/ema", True), ("run", False)):
-        with h5py.File(f"{path}/generator_model_003.h5") as file:
-            about = json.loads(file.attrs["gan"])
-        assert about["settings"].get("averaged", False) == averaged
-    generate.main(["run/ema/generator_model_003.h5"])
-    assert capsys.readouterr().err == ""
-    assert "--ema" in refused(script, capsys, "--resume", "--out", "run", "--ema", "0.5")
-    assert "--ema" in refused(script, capsys, "--data", DIGITS, "--out", "new", "--ema", "1.5")
+        mean = 0.6 * (0.6 * first + 0.4 * second) + 0.4 * third
+        if by_gradient:
+            np.testing.assert_allclose(average, mean, rtol=1e-4, atol=1e-6)
+    assert description("run/generator_model_003.h5")["averaged"]
+    assert not description("plain/generator_model_003.h5")["averaged"]
+    assert "--ema" in refused(name, capsys, "--data", DIGITS, "--out", "new", "--ema", "1.5")
 
 
-def test_ema_changes_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    trial("mnist_gan", "--epochs", 2, out="plain")
-    trial("mnist_gan", "--epochs", 2, "--ema", 0.9, out="averaged")
-    for file in ("losses.csv", "generated_plot_e002.png"):
-        assert (tmp_path / "plain" / file).read_bytes() == (
-            tmp_path / "averaged" / file
-        ).read_bytes()
+def test_statistics_of_averaged_weights_are_those_of_their_own_images(trial):
+    """In training mode and in inference G then draws alike, as it would not with the old ones."""
+    points = importlib.import_module("cgan_mnist").generate_latent_points(100, 1000, (5, 5))
+    differences = {}
+    for out, flags in {"plain": [], "averaged": ["--ema", 0.999]}.items():
+        trial("cgan_mnist", "--epochs", 1, *flags, out=out)
+        model = keras.models.load_model(f"{out}/generator_model_001.h5")
+        differences[out] = np.abs(model(points, training=True) - model(points)).mean()
+    assert differences["averaged"] < 0.1 * differences["plain"], differences
+
+
+# ---- the variants --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Adam", "RMSprop", "SGD"])
+def test_both_networks_learn_with_the_optimizer_asked_for(name):
+    _, _, d_model, gan_model, *_ = prepare("colour_gan", "--optimizer", name.lower())
+    assert type(d_model.optimizer).__name__ == type(gan_model.optimizer).__name__ == name
+    assert d_model.optimizer is not gan_model.optimizer
+
+
+def test_mlp_gan_shows_the_first_epoch_and_every_twentieth(train):  # noqa: F811
+    flags = ["--data", DIGITS, "--batch-size", 8, "--steps-per-epoch", 1, "--epochs", 21]
+    train("mlp_gan", *flags, "--out", "run")
+    grids = sorted(name for name in os.listdir("run") if name.startswith("generated"))
+    assert grids == [f"generated_plot_e{epoch:03d}.png" for epoch in (1, 20, 21)]
+
+
+def test_comparison_of_optimizers(train, capsys):  # noqa: F811
+    compare = ["--data", OBJECTS, "--batch-size", 8, "--steps-per-epoch", 2, "--epochs", 1]
+    compare += ["--compare-optimizers", "--out", "run"]
+    train("colour_gan", *compare)
+    runs = {name: losses_of(f"run/{name}") for name in ("adam", "rmsprop", "sgd")}
+    for rows in runs.values():
+        assert len(rows) == 2
+        # the same weights, images and noise to begin with; then each its own way
+        assert rows["d_real"][0] == runs["adam"]["d_real"][0]
+    assert len({rows["d_real"][1] for rows in runs.values()}) == 3
+    picture = matplotlib.image.imread("run/optimizers.png")
+    assert all(third.std() > 0.05 for third in np.array_split(picture[..., :3], 3, axis=1))
+
+    assert "run" in refused("colour_gan", capsys, *compare)
+    shutil.rmtree("run/sgd")  # as if it had been stopped there
+    before = open("run/adam/losses.csv").read()
+    train("colour_gan", "--compare-optimizers", "--resume", "--out", "run")
+    assert open("run/adam/losses.csv").read() == before
+    np.testing.assert_array_equal(losses_of("run/sgd"), runs["sgd"])
+
+
+def test_labelled_infogan_draws_its_two_pictures(trial, capsys):
+    script = trial("infogan_labelled", "--without-cr", "--epochs", 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r">Class accuracy test: [\d.]+%, fake: \d+%", lines[-1]), lines
+    sheet = cells("run/generated_plot_e001_codes.png", 28, 28)
+    assert sheet.shape[:2] == (10, 10)
+    # a column is a label, and the codes change downwards while the noise stays
+    model = keras.models.load_model("run/generator_model_001.h5")
+    assert [p["size"] for p in description("run/generator_model_001.h5")["latent"]] == [38, 10, 2]
+    noise = np.array(script.generate_latent_points(38, 10, (1, -2)))[:1, :38]
+    for row, column in ((0, 3), (9, 7)):
+        codes = np.full((1, 2), -1 + 2 * row / 9)
+        point = np.concatenate([noise, np.eye(10)[[column]], codes], axis=1)
+        image = 1 - model.predict(point, verbose=0)[0]
+        np.testing.assert_allclose(sheet[row, column], np.repeat(image, 3, axis=-1), atol=0.01)
+    assert matplotlib.image.imread("run/generated_plot_e001_labels.png")[..., :3].std() > 0.05
+
+
+def test_unsupervised_infogan_never_reads_labels(tmp_path):
+    with np.load(DIGITS) as file:
+        np.savez(tmp_path / "unlabelled.npz", x_train=file["x_train"][:50])
+    script = importlib.import_module("infogan_mnist")
+    assert len(script.load_real_samples(tmp_path / "unlabelled.npz")) == 50

@@ -1,0 +1,131 @@
+"""What several test files need: the scripts, their models, runs of them, and looking at grids."""
+
+import importlib
+import os
+import subprocess
+import sys
+from unittest import mock
+
+import copies
+import matplotlib.image
+import numpy as np
+import tensorflow as tf
+from conftest import ROOT
+
+PATHS = {path.stem: path for path in copies.training_scripts()}
+SCRIPTS = list(PATHS)
+DIGITS, OBJECTS = ROOT / "samples/digits.npz", ROOT / "samples/objects.npz"
+COLOUR = ("cifar10_gan", "colour_gan")
+LABELLED = ("cgan_mnist", "acgan_mnist", "infogan_labelled")
+INFOGANS = ("infogan_mnist", "infogan_labelled")
+COUNTS = {  # of parameters: D, G, composite, and what it trains; the tutorials' figures
+    "mnist_gan": (40_705, 1_164_289, 1_204_994, 1_164_289),
+    "cifar10_gan": (522_497, 1_466_115, 1_988_612, 1_466_115),
+    "cgan_mnist": (541_345, 1_494_520, 2_035_865, 1_490_936),
+    "acgan_mnist": (527_627, 3_757_176, 4_284_803, 3_756_792),
+    "infogan_mnist": (6_561_473, 6_667_201, 13_361_934, 6_785_485),  # 133,260 more are Q's own
+    "infogan_labelled": (
+        6_694_733,
+        6_642_625,
+        13_337_358,
+        6_760_909,
+    ),  # D and Q as one
+    "ebgan_mnist": (804_112, 1_493_520, 2_297_632, 1_489_936),
+    "mlp_gan": (1_460_225, 1_486_352, 2_946_577, 1_486_352),
+    "colour_gan": (1_704_961, 3_838_720, 5_543_681, 3_835_136),
+}
+
+
+def data_of(name):
+    """Return the shipped data set for a script: photographs or digits."""
+    return OBJECTS if name in COLOUR else DIGITS
+
+
+def random_data(script):
+    """Return what load_real_samples does, for 100 images of random pixels."""
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (100, *script.IMAGE_SHAPE), dtype=np.uint8)
+    labels = rng.integers(0, 10, 100, dtype=np.int32)
+    names = [str(k) for k in range(10)]
+    return (images, labels, names) if script.__name__ in LABELLED else images
+
+
+def prepare(name, *flags):
+    """Return a script as a module and what its main hands to `train`, with random data:
+
+    g_model, d_model, gan_model, dataset, as tensors, and settings. The models are the same ones at
+    every call.
+    """
+    script, handed = importlib.import_module(name), []
+
+    def train(*arguments):
+        handed.extend(arguments)
+        return True
+
+    data = random_data(script)
+    with mock.patch.multiple(script, train=train, load_real_samples=lambda path: data):
+        script.main(["--seed", "3", "--out", os.devnull + "/none", *map(str, flags)])
+    *models, dataset, settings = handed
+    return script, *models, tf.nest.map_structure(tf.constant, dataset), settings
+
+
+def step(script, *prepared):
+    """Compile a script's step; return train(first, n): n batches' losses (n, len(LOSSES))."""
+    train_step = script.make_train_step(*prepared)
+
+    def train(first, n):
+        calls = range(first, first + n, script.BATCHES_PER_CALL)
+        sizes = [min(script.BATCHES_PER_CALL, first + n - k) for k in calls]
+        return np.concatenate([train_step(k, m)[:m] for k, m in zip(calls, sizes, strict=True)])
+
+    return train
+
+
+def values(weights):
+    return [weight.numpy() for weight in weights]
+
+
+def learned(model):
+    """Return the weights of a model but for the running averages of BatchNormalization."""
+    return [weight for weight in model.weights if "moving_" not in weight.path]
+
+
+def moved(before, weights):
+    """Return for each weight whether it changed."""
+    return [not np.array_equal(a, b) for a, b in zip(before, values(weights), strict=True)]
+
+
+def run(folder, *command, **kwargs):
+    """Run a command in a folder and return the finished process, its output as text."""
+    command = [sys.executable, *map(str, command)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, **kwargs)
+
+
+def losses_of(folder):
+    """Return a run's losses.csv with named columns."""
+    return np.genfromtxt(f"{folder}/losses.csv", delimiter=",", names=True, ndmin=1)
+
+
+def cells(path, height, width, margin=1, zoom=2):
+    """Cut a grid picture into its images: (rows, columns, height, width, 3) in [0, 1]."""
+    picture = matplotlib.image.imread(path)[::zoom, ::zoom, :3]
+    step_y, step_x = height + 2 * margin, width + 2 * margin
+    rows, columns = picture.shape[0] // step_y, picture.shape[1] // step_x
+    picture = picture[: rows * step_y, : columns * step_x]
+    picture = picture.reshape(rows, step_y, columns, step_x, 3).swapaxes(1, 2)
+    return picture[:, :, margin : margin + height, margin : margin + width]
+
+
+def grid_point(name, row, column):
+    """Return what a script's generator is fed for one image of the grids of a run with seed 1."""
+    script, seed = importlib.import_module(name), (1, -1)
+    if name in INFOGANS:
+        n_noise = 62 if name == "infogan_mnist" else 38
+        points = np.array(script.generate_latent_points(n_noise, 10, seed))[row]
+        points[n_noise : n_noise + 10] = np.eye(10)[column]
+        return points[None]
+    if name in LABELLED:
+        noise, _ = script.generate_latent_points(100, 10, seed)
+        return [noise[row][None], np.array([[column]])]
+    n_columns = 7 if name == "cifar10_gan" else 10
+    return script.generate_latent_points(100, 150, seed)[n_columns * row + column][None]
