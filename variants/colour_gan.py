@@ -471,18 +471,21 @@ def read_folder(path):
 def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
     """Read the command line; --resume takes the settings of the run that it goes on with."""
     script, out, add = Path(__file__).name, Path("runs", Path(__file__).stem), parser.add_argument
-    add("--epochs", type=int, default=n_epochs, help="train up to this one; default: %(default)s")
-    add("--batch-size", type=int, default=n_batch, help="draw so many images; default: %(default)s")
-    add("--latent-dim", type=int, default=latent_dim, help="size G's noise; default: %(default)s")
-    add("--data", metavar="PATH", help="use an .npz file or a folder of images; default: download")
-    add("--out", metavar="DIR", type=Path, default=out, help="write there; default: %(default)s")
-    add("--seed", type=int, default=1, help="draw all random numbers from it; default: %(default)s")
+    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    add("--epochs", type=int, default=n_epochs, help="train for so many passes over the data")
+    add("--batch-size", type=int, default=n_batch, help="train on so many images at a time")
+    add("--latent-dim", type=int, default=latent_dim, help="let G draw from so many numbers")
+    add(
+        "--data", metavar="PATH", help="read an .npz file or a folder of images, not keras.datasets"
+    )
+    add("--out", metavar="DIR", type=Path, default=out, help="write the files of the run there")
+    add("--seed", type=int, default=1, help="draw all random numbers from this one")
     add("--resume", action="store_true", help="go on with the run in --out, with its settings")
-    add("--snapshot-every", type=int, default=every, help="count in epochs; default: %(default)s")
+    add("--snapshot-every", type=int, default=every, help="save G every so many epochs")
     add("--steps-per-epoch", type=int, help="train no more batches an epoch, for trials")
     add("--ema", metavar="M", type=float, default=0.0, help="average G's weights; try 0.999")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="compute in it")
-    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="if D has won")
+    add("--precision", choices=("float32", "bfloat16"), default="float32", help="compute layers so")
+    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="act if D wins")
     parser.set_defaults(script=script)
     settings = parser.parse_args(argv)
     path = settings.out / "settings.json"
@@ -517,12 +520,7 @@ def main(argv):
     name = Path(__file__).name
     parser = argparse.ArgumentParser(name, argparse.SUPPRESS, __doc__.splitlines()[0])
     add = parser.add_argument
-    add(
-        "--optimizer",
-        choices=OPTIMIZERS,
-        default="adam",
-        help="train D and G with it; default: %(default)s",
-    )
+    add("--optimizer", choices=OPTIMIZERS, default="adam", help="train D and G with this one")
     add("--compare-optimizers", action="store_true", help="train with each, draw them together")
     if "--compare-optimizers" in argv:
         return compare_optimizers(parser, [flag for flag in argv if flag != "--compare-optimizers"])
