@@ -2,29 +2,31 @@
 
 import importlib
 import re
-import shlex
 import shutil
+import sys
 
+import distribute
 import pytest
+import stages
 from conftest import ROOT
+from helpers import PATHS, data_of
+from test_docs import commands
 
 import generate
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
-# every other command: indented, or in backticks
-COMMANDS = re.findall(
-    r"(?:^    |`)python (\w+)\.py([^`\n]*)", re.sub(r"```sh.*?```", "", README, flags=re.S), re.M
-)
-TRAINING = [(script, arguments) for script, arguments in COMMANDS if script != "generate"]
-SAMPLING = [arguments for script, arguments in COMMANDS if script == "generate"]
+COMMANDS = commands(ROOT / "README.md")
+SHORT = ["--batch-size", "8", "--steps-per-epoch", "1", "--epochs", "1"]
 
 
 def test_the_readme_has_the_commands_that_ci_runs():
     assert len(BLOCKS) == 2
     assert "requirements.txt" in BLOCKS[0] and "generate.py" in BLOCKS[0]
     assert BLOCKS[1].splitlines()[-1].startswith("python -m pytest tests")
-    assert len(TRAINING) >= 8 and len(SAMPLING) >= 6
+    programs = {program for program, _ in COMMANDS}
+    assert {path.relative_to(ROOT).as_posix() for path in PATHS.values()} < programs
+    assert {"generate.py", "tools/stages.py", "tools/distribute.py"} < programs
 
 
 def test_links_and_pictures_exist():
@@ -33,35 +35,79 @@ def test_links_and_pictures_exist():
     for target in targets:
         assert (ROOT / target).is_file(), target
     for name in re.findall(r"`([\w/]+\.(?:py|txt|md|npz))`", README):
-        assert (ROOT / name).exists() or name.startswith("digits"), name
+        assert (ROOT / name).exists() or (ROOT / "variants" / name).exists(), name
+
+
+def test_flags_are_those_that_every_script_has(capsys):
+    listed = re.search(r"Every script takes `([^`]+)`", README)[1].split()
+    for name in PATHS:
+        with pytest.raises(SystemExit):
+            importlib.import_module(name).main(["--help"])
+        taken = re.findall(r"^  (--[\w-]+)", capsys.readouterr().out, re.M)
+        assert set(listed) <= set(taken), name
+        if name == "cgan_mnist":  # it has no flags of its own
+            assert set(listed) == set(taken)
+
+
+def test_troubleshooting_quotes_what_is_printed():
+    """Each text up to the dots stands in a program; URL fetch failure is Keras' own."""
+    table = README.partition("## Troubleshooting")[2]
+    cells = re.findall(r"^\| (.*?) \|", table, re.M)
+    quoted = [text for cell in cells for text in cell.split("`")[1::2]]
+    sources = [ROOT / name for name in ("cgan_mnist.py", "generate.py", "generator_files.py")]
+    source = " ".join(path.read_text() for path in sources)
+    source = re.sub(r'"\s+f?"', "", source)  # texts over two lines
+    source = re.sub(r"\{[^{}]*\}", "...", source)
+    for text in quoted:
+        if text.startswith(("URL fetch failure", "--", "generate.py")):
+            continue
+        for part in re.split(r"\.\.\.|GPU 0|\('n', 28, 28, 1\)", text):
+            assert part.strip() in source, part
+
+
+def shorten(program, arguments):
+    """Return the arguments of a training with one short epoch, on the samples if on no data."""
+    if "--resume" in arguments:
+        return [*arguments, "--epochs", "2"]
+    data = data_of(program)
+    data = [] if "--data" in arguments else ["--data", str(data)]
+    return [*arguments, *data, *SHORT]
 
 
 def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
     """In order, in one folder; shortened, and with the samples where no data set is named."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "samples").symlink_to(ROOT / "samples")
-    for script, arguments in TRAINING:
-        arguments = shlex.split(arguments)
-        module = importlib.import_module(script)
+    monkeypatch.setattr(stages, "N_BATCHES", 2)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # stages.py adds the folder of the script
+    for name in ("samples", "variants", *(path.name for path in ROOT.glob("*_*.py"))):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for program, arguments in COMMANDS:
+        name = program.removesuffix(".py").rpartition("/")[2]
+        if program == "generate.py":
+            model = tmp_path / arguments[0]
+            if not model.exists():  # a run of full length would have made it
+                shutil.copy(model.parent / "generator_model_001.h5", model)
+            capsys.readouterr()
+            generate.main(arguments)
+            assert capsys.readouterr().err == ""
+            continue
+        if program.startswith("tools/"):
+            tool = {"stages": stages, "distribute": distribute}[name]
+            script = arguments[0].removesuffix(".py")
+            if name == "distribute":
+                shutil.rmtree(f"runs/{script}", ignore_errors=True)
+            tool.main(shorten(script, arguments))
+            shown = arguments[1] if name == "stages" else ""
+            if shown in ("data", "untrained"):
+                assert (tmp_path / f"runs/{script}/{shown}_plot.png").exists()
+            continue
+        script = importlib.import_module(name)
+        monkeypatch.setattr(script, "XLA", False)  # it takes seconds to compile
         if "--help" in arguments:
             with pytest.raises(SystemExit) as caught:
-                module.main(arguments)
+                script.main(arguments)
             assert caught.value.code == 0
             continue
         if "--resume" not in arguments:
-            if "--data" not in arguments:
-                data = "objects" if script == "cifar10_gan" else "digits"
-                arguments += ["--data", f"samples/{data}.npz"]
-            shutil.rmtree(f"runs/{script}", ignore_errors=True)
-            arguments += ["--batch-size", "8", "--steps-per-epoch", "1", "--epochs", "1"]
-        else:
-            arguments += ["--epochs", "2"]
-        module.main(arguments)
-    for arguments in SAMPLING:
-        arguments = shlex.split(arguments)
-        model = tmp_path / arguments[0]
-        if not model.exists():  # a run of full length would have made it
-            shutil.copy(model.parent / "generator_model_001.h5", model)
-        capsys.readouterr()
-        generate.main(arguments)
-        assert capsys.readouterr().err == ""
+            shutil.rmtree(f"runs/{name}", ignore_errors=True)
+        script.main(shorten(name, arguments))
