@@ -423,7 +423,8 @@ def save_generator(g_model, epoch, settings, about):
     """Save G as an .h5 file that says in an attribute `gan` what it is: docs/snapshots.md."""
     about |= {"format": 1, "script": settings.script, "epoch": epoch, "seed": settings.seed}
     about |= {"averaged": settings.ema > 0, "data": settings.dataset}
-    about["settings"] = {key: v for key, v in vars(settings).items() if key not in ANEW}
+    apart = {*ANEW, "script", "seed", "dataset", "class_names", "snapshot_every"}
+    about["settings"] = {key: v for key, v in vars(settings).items() if key not in apart}
     about["versions"] = {module.__name__: module.__version__ for module in (keras, np, tf)}
     part = settings.out / "part.h5"
     g_model.save(part)
@@ -504,7 +505,8 @@ def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
     if not 0 <= settings.ema < 1 or not 0 <= settings.seed < 2**31:
         parser.error("--ema must be from 0 to below 1, --seed from 0 to 2147483647")
     keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(settings.precision, "float32"))
-    names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in GPUS]
+    gpus = GPUS[: tf.distribute.get_strategy().num_replicas_in_sync]  # the first one, as a rule
+    names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus]
     print("Training on", ", ".join(names) or f"{os.cpu_count()} CPU cores")
     idle = subprocess.getoutput("nvidia-smi -L")  # "GPU 0: ..." where there is one
     if not GPUS and idle.startswith("GPU"):

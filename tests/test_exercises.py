@@ -134,7 +134,7 @@ def test_comparison_of_optimizers(train, capsys):  # noqa: F811
     assert "run" in refused("colour_gan", capsys, *compare)
     shutil.rmtree("run/sgd")  # as if it had been stopped there
     before = open("run/adam/losses.csv").read()
-    train("colour_gan", "--compare-optimizers", "--resume", "--out", "run")
+    train("colour_gan", "--resume", "--out", "run")
     assert open("run/adam/losses.csv").read() == before
     np.testing.assert_array_equal(losses_of("run/sgd"), runs["sgd"])
 

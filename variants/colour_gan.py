@@ -247,37 +247,42 @@ def train(g_model, d_model, gan_model, dataset, settings):
     return True
 
 
-def compare_optimizers(parser, argv):
+def train_with(dataset, settings):
+    """Build the models and train them; again with the next seed for --on-collapse restart."""
+    trained = False
+    while not trained:
+        keras.utils.set_random_seed(settings.seed)
+        d_model = define_discriminator(optimizer=settings.optimizer)
+        g_model = define_generator(settings.latent_dim)
+        gan_model = define_gan(g_model, d_model, settings.optimizer, settings.ema)
+        trained = train(g_model, d_model, gan_model, dataset, settings)
+
+
+def compare_optimizers(dataset, settings):
     """Train with each optimizer in turn, in a folder of its own; then draw OUT/optimizers.png.
 
     All start from the same weights and draw the same random numbers. One whose training fails is
-    drawn as far as it came. With --resume the comparison goes on with the flags that it had.
+    drawn as far as it came. --resume goes on where the comparison was stopped.
     """
-    where = argparse.ArgumentParser(add_help=False)
-    where.add_argument("--out", type=Path, default=Path("runs", Path(__file__).stem))
-    where.add_argument("--resume", action="store_true")
-    options, flags = where.parse_known_args(argv)
-    path = options.out / "comparison.json"
-    if path.exists() != options.resume:
-        parser.error(f"{options.out}: --resume goes on with the comparison there, if there is one")
-    if options.resume:
-        flags = json.loads(path.read_text())
-    else:
-        options.out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(flags))
+    if not settings.resume:
+        settings.out.mkdir(parents=True, exist_ok=True)
+        with open(settings.out / "settings.json", "x") as file:
+            json.dump(vars(settings), file, default=str, indent=1)
     for name in OPTIMIZERS:
-        run, own = options.out / name, [*flags, "--optimizer", name]
-        if (run / "settings.json").exists():  # the comparison was stopped during this run, or later
-            epochs, own = json.loads((run / "settings.json").read_text())["epochs"], ["--resume"]
-            if (run / f"generator_model_{epochs:03d}.h5").exists():
-                continue
+        own = {"optimizer": name, "out": settings.out / name, "resume": False}
+        run = argparse.Namespace(**vars(settings) | own)
+        if (run.out / f"generator_model_{run.epochs:03d}.h5").exists():
+            continue
+        if (run.out / "settings.json").exists():
+            run.dataset = json.loads((run.out / "settings.json").read_text())["dataset"]
+            run.resume = True
         print(f"With {name}:")
         try:
-            main([*own, "--out", str(run)])
+            train_with(dataset, run)
         except SystemExit as end:
-            if end.code in (2, 130):  # a mistake, or Ctrl-C
+            if end.code == 130:  # Ctrl-C, and not a training that failed
                 raise
-    plot_optimizers(options.out)
+    plot_optimizers(settings.out)
 
 
 def plot_optimizers(out):
@@ -427,7 +432,8 @@ def save_generator(g_model, epoch, settings, about):
     """Save G as an .h5 file that says in an attribute `gan` what it is: docs/snapshots.md."""
     about |= {"format": 1, "script": settings.script, "epoch": epoch, "seed": settings.seed}
     about |= {"averaged": settings.ema > 0, "data": settings.dataset}
-    about["settings"] = {key: v for key, v in vars(settings).items() if key not in ANEW}
+    apart = {*ANEW, "script", "seed", "dataset", "class_names", "snapshot_every"}
+    about["settings"] = {key: v for key, v in vars(settings).items() if key not in apart}
     about["versions"] = {module.__name__: module.__version__ for module in (keras, np, tf)}
     part = settings.out / "part.h5"
     g_model.save(part)
@@ -508,7 +514,8 @@ def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
     if not 0 <= settings.ema < 1 or not 0 <= settings.seed < 2**31:
         parser.error("--ema must be from 0 to below 1, --seed from 0 to 2147483647")
     keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(settings.precision, "float32"))
-    names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in GPUS]
+    gpus = GPUS[: tf.distribute.get_strategy().num_replicas_in_sync]  # the first one, as a rule
+    names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus]
     print("Training on", ", ".join(names) or f"{os.cpu_count()} CPU cores")
     idle = subprocess.getoutput("nvidia-smi -L")  # "GPU 0: ..." where there is one
     if not GPUS and idle.startswith("GPU"):
@@ -522,18 +529,13 @@ def main(argv):
     add = parser.add_argument
     add("--optimizer", choices=OPTIMIZERS, default="adam", help="train D and G with this one")
     add("--compare-optimizers", action="store_true", help="train with each, draw them together")
-    if "--compare-optimizers" in argv:
-        return compare_optimizers(parser, [flag for flag in argv if flag != "--compare-optimizers"])
     settings = parse_arguments(parser, argv, n_epochs=100, n_batch=32, latent_dim=100, every=20)
-    trained = False
+    if settings.compare_optimizers and settings.optimizer != "adam":
+        parser.error("--compare-optimizers trains with all of them: leave out --optimizer")
     try:
         dataset = load_real_samples(settings.data)
-        while not trained:  # again with the next seed, where --on-collapse restart asks for it
-            keras.utils.set_random_seed(settings.seed)
-            d_model = define_discriminator(optimizer=settings.optimizer)
-            g_model = define_generator(settings.latent_dim)
-            gan_model = define_gan(g_model, d_model, settings.optimizer, settings.ema)
-            trained = train(g_model, d_model, gan_model, dataset, settings)
+        use = compare_optimizers if settings.compare_optimizers else train_with
+        use(dataset, settings)
     except (OSError, MemoryError, RuntimeError, tf.errors.OpError) as error:  # also h5py's
         parser.error(" ".join(str(error).split()))
 
