@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine's description, the scripts' models, results as CSV."""
+"""What the benchmarks share: the machine's description, the scripts' steps, results as CSV."""
 
 import csv
 import datetime
@@ -8,37 +8,64 @@ import platform
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 SCRIPTS = ["mnist_gan", "cifar10_gan", "cgan_mnist", "acgan_mnist", "infogan_mnist"]
 SCRIPTS += ["ebgan_mnist", "mlp_gan"]
-sys.path.insert(0, str(ROOT))
 
 
-def build(name, *flags):
+def find(name, root=ROOT):
+    """Return the path of a script in a checkout; end the program if it is not there."""
+    for path in (Path(root, f"{name}.py"), Path(root, "variants", f"{name}.py")):
+        if path.exists():
+            return path
+    raise SystemExit(f"{root} has no {name}.py")
+
+
+def load(name, root=ROOT):
+    """Import a script of a checkout: a process can import each from one checkout only."""
+    sys.path.insert(0, str(find(name, root).parent))
+    return importlib.import_module(name)
+
+
+def build(name, *flags, root=ROOT):
     """Build what `python NAME.py FLAGS` would train, on the images of samples/.
 
     Returns:
-        the script as a module, g_model, d_model, gan_model, dataset (NumPy arrays, uint8 images,
-        with int32 labels where the script uses them), settings: but for the first, what the script
-        gives to its `train`.
+        the script as a module, g_model, d_model, gan_model, dataset (NumPy arrays: uint8 images,
+        or a list of them and int32 labels where the script uses those), settings: but for the
+        first, what the script gives to its `train`.
     """
-    script = importlib.import_module(name)
+    script = load(name, root)
     sample = "objects.npz" if script.IMAGE_SHAPE[-1] == 3 else "digits.npz"
-    given = []
-    train, script.train = script.train, lambda *arguments: given.extend(arguments)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            script.main(["--data", str(ROOT / "samples" / sample), "--out", folder, *flags])
-    finally:
-        script.train = train
-    return script, *given
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(script, "train") as train:
+        script.main(["--data", str(ROOT / "samples" / sample), "--out", folder, *flags])
+    return script, *train.call_args.args
+
+
+def make_run(name, *flags, root=ROOT):
+    """Compile a script's step; return run(n), which trains n batches as the script does, and waits.
+
+    The script may be of a checkout from before BATCHES_PER_CALL: a call then trains any number.
+    """
+    script, *models, dataset, settings = build(name, *flags, root=root)
+    dataset = script.tf.nest.map_structure(script.tf.constant, dataset)
+    train_step = script.make_train_step(*models, dataset, settings)
+
+    def run(n):
+        size = getattr(script, "BATCHES_PER_CALL", n)
+        for step in range(0, n, size):
+            k = min(size, n - step)
+            train_step(step, k)[:k].numpy()  # waits for the device
+
+    return run
 
 
 def describe_machine():
     """Return a line on the processor, Python and the packages, for beside the figures."""
-    importlib.import_module(SCRIPTS[0])  # it imports TensorFlow without TensorFlow's notes
+    load(SCRIPTS[0])  # it imports TensorFlow without TensorFlow's notes
     import keras
     import numpy as np
     import tensorflow as tf

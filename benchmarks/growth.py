@@ -4,8 +4,9 @@
     python benchmarks/growth.py --only startup     one of batch, generate, startup
 
 batch     The compiled training step of each script at batch sizes 16 to 1024, else at its default
-          settings, on the images of samples/. Each size has a process of its own. The first call,
-          which compiles, stands apart; then N calls are timed, each of 0.3 s or at least a batch.
+          settings, on the images of samples/. Each size has a process of its own. The first
+          batch, with compilation, stands apart; then the batches of 0.3 s, at least one, are timed
+          N times.
 generate  generate.py from the start of the process to its end, for 100 to 100,000 images with
           --npz and up to 10,000 with --images: a generator of convolutions and a dense one, both
           fresh. Counts up to 1,000 are run N times, larger ones once.
@@ -26,7 +27,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import RESULTS, ROOT, SCRIPTS, build, describe_machine, read_results, write_results
+import common
+from common import RESULTS, ROOT, SCRIPTS
 
 # This process must stay small while it measures, and imports Keras after that: Linux counts the
 # resident set of the parent at the start of a child as the child's.
@@ -56,8 +58,8 @@ def run(*command):
 def one_batch(name, out, *flags):
     """Return the arguments of Python that train a script for one batch, on images of samples/."""
     sample = "objects.npz" if name == "cifar10_gan" else "digits.npz"
-    flags = "--epochs", 1, "--steps-per-epoch", 1, "--print-batches", *flags
-    return ROOT / f"{name}.py", "--data", ROOT / "samples" / sample, "--out", out, *flags
+    flags = "--epochs", 1, "--steps-per-epoch", 1, *flags
+    return common.find(name), "--data", ROOT / "samples" / sample, "--out", out, *flags
 
 
 def save_generators(folder):
@@ -75,21 +77,16 @@ def summary(values, unit, digits):
 
 def time_step(name, batch_size, repeats):
     """Time the training step of a script in this process; print the figures as JSON."""
-    import tensorflow as tf
+    run = common.make_run(name, "--batch-size", str(batch_size))
 
-    script, *models, dataset, settings = build(name, "--batch-size", str(batch_size))
-    dataset = tf.nest.map_structure(tf.constant, dataset)
-    train_step = script.make_train_step(*models, dataset, settings)
-
-    def call(step, n):
+    def seconds(n):
         start = time.perf_counter()
-        train_step(step, n).numpy()  # waits for the device
+        run(n)
         return time.perf_counter() - start
 
-    first = call(0, 1)
-    n = min(script.MAX_BATCHES, max(1, round(0.3 / call(1, 1))))
-    calls = [call(2 + i * n, n) for i in range(repeats)]
-    print(json.dumps([first, [1000 * seconds / n / batch_size for seconds in calls]]))
+    first = seconds(1)
+    n = max(1, round(0.3 / seconds(1)))
+    print(json.dumps([first, [1000 * seconds(n) / n / batch_size for _ in range(repeats)]]))
 
 
 def measure_batch(repeats, folder):
@@ -98,9 +95,9 @@ def measure_batch(repeats, folder):
         for size in BATCH_SIZES:
             code = "import sys; sys.path.insert(0, 'benchmarks'); import growth; "
             _, peak, output = run("-c", f"{code}growth.time_step({name!r}, {size}, {repeats})")
-            first, calls = json.loads(output.splitlines()[-1])
+            first, times = json.loads(output.splitlines()[-1])
             row = {"script": name, "batch_size": size, "first_call_s": round(first, 2)}
-            yield row | summary(calls, "ms_per_image", 4) | {"peak_mb": round(peak)}
+            yield row | summary(times, "ms_per_image", 4) | {"peak_mb": round(peak)}
 
 
 def measure_generate(repeats, folder):
@@ -124,11 +121,8 @@ def time_first_batch(name):
     """Return the seconds from the start of a training script to the end of its first batch."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, *map(str, one_batch(name, out))]
-        environment = os.environ | {"PYTHONUNBUFFERED": "1"}  # or the line would come at the end
         start = time.perf_counter()
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=environment
-        ) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             trained = any(line.startswith(">1, 1/") for line in process.stdout)
             seconds = time.perf_counter() - start
             process.kill()  # what follows is a snapshot
@@ -189,7 +183,7 @@ def draw(path):
     figure, axes = plt.subplot_mosaic(
         panels, figsize=size, height_ratios=(3, 2), layout="constrained"
     )
-    rows = {part: read_results(f"growth_{part}") for part in PARTS}
+    rows = {part: common.read_results(f"growth_{part}") for part in PARTS}
     draw_lines(axes["batch"], rows["batch"], ["script"], "batch_size", "median_ms_per_image")
     axes["batch"].set(title="Training step", xlabel="batch size", ylabel="ms per image")
     draw_lines(axes["generate"], rows["generate"], ["generator", "option"], "count", "median_s")
@@ -215,9 +209,9 @@ def main(argv=None):
                 results[part].append(row)
                 print(part, *row.values(), flush=True)
     command = f"python benchmarks/growth.py --repeats {args.repeats}"
-    note = f"{command}; {describe_machine()}"
+    note = f"{command}; {common.describe_machine()}"
     for part, rows in results.items():
-        write_results(f"growth_{part}", rows, note)
+        common.write_results(f"growth_{part}", rows, note)
     draw(RESULTS / "growth.png")
 
 

@@ -18,7 +18,6 @@ What differs, without a layer or an update more or less:
   Keras's Adam adds the squares of a label's gradients, PyTorch's squares their sum.
 - The running averages of BatchNormalization are of the unbiased variance.
 - With bfloat16 D's last layer is bfloat16, too; in the scripts it is float32.
-- InfoGAN's script also computes the class loss of real images, and weights it with 0.
 """
 
 import contextlib
@@ -461,7 +460,7 @@ def ebgan_mnist(setup, margin=10.0, pt_weight=0.1):
     return batch
 
 
-def mlp_gan(setup, label_smoothing=0.9):
+def mlp_gan(setup, real_target=0.9):
     """One update of D on a batch of real images and a batch of fakes, one of G."""
     d = nn.Sequential(  # image (n, 784) in [-1, 1]
         *(nn.Linear(784, 1024), leaky_relu(), nn.Dropout(0.3)),
@@ -477,7 +476,7 @@ def mlp_gan(setup, label_smoothing=0.9):
 
     def d_losses(real, fake):
         real, fake = d(torch.cat([real, fake])).chunk(2)
-        d_real, d_fake = bce(real, label_smoothing), bce(fake, 0)
+        d_real, d_fake = bce(real, real_target), bce(fake, 0)
         return reported((d_real + d_fake) / 2, d_real, d_fake)
 
     fakes, d_losses = setup.inference(g), setup.part(d_losses)
@@ -494,28 +493,6 @@ def mlp_gan(setup, label_smoothing=0.9):
     return batch
 
 
-PEERS = {
-    "mnist_gan": mnist_gan,
-    "cifar10_gan": cifar10_gan,
-    "cgan_mnist": cgan_mnist,
-    "acgan_mnist": acgan_mnist,
-    "infogan_mnist": infogan_mnist,
-    "ebgan_mnist": ebgan_mnist,
-    "mlp_gan": mlp_gan,
-}
-
-
-def count_parameters(name):
-    """Return the numbers of D's and of G's parameters as Keras counts: with running averages.
-
-    Q's own layers, in infogan_mnist, count for neither.
-    """
-    setup = Setup(np.zeros((1, 28, 28, 1), "uint8"), None, n_batch=2)
-    PEERS[name](setup)
-    sizes = [[t.numel() for t in (*m.parameters(), *m.buffers())] for m in setup.models]
-    return sum(sizes[0]), sum(sizes[1])
-
-
 def make_peer(
     name,
     images,
@@ -530,7 +507,7 @@ def make_peer(
     """Build a GAN and the function that trains it.
 
     Args:
-        name: of the script, a key of PEERS.
+        name: of the script, and of the function above that builds its peer.
         images: uint8 (n, height, width, channels), a NumPy array.
         labels: whole numbers (n,), or None where the script reads none.
         n_batch: the script's batch size.
@@ -551,7 +528,7 @@ def make_peer(
     torch.manual_seed(1)
     form = device, channels_last, compiled, precision, graphed
     setup = Setup(images, labels, n_batch, *form)
-    batch = PEERS[name](setup)
+    batch = globals()[name](setup)
     return capture(batch, setup.optimizers) if graphed else batch
 
 

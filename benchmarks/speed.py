@@ -1,7 +1,8 @@
 """Time each script's training step against what its user would otherwise run.
 
-    python benchmarks/speed.py                     all scripts, about half an hour on two CPU cores
-    python benchmarks/speed.py mnist_gan           this one; the others' results stay
+    python benchmarks/speed.py                         all, about half an hour on two CPU cores
+    python benchmarks/speed.py --scripts mnist_gan     this one; the others' results stay
+    python benchmarks/speed.py --against FOLDER        the step of another checkout and this one's
 
 On the same machine, in the same run, a batch of the script's default size is trained by
     tutorial    the tutorial's loop (tutorial_loops.py), in float32
@@ -18,10 +19,12 @@ two figures of one round share the moment. FLOP are those of the layers' product
 models; Adam, activations, Dropout and normalisation are not in them. An epoch is one of 60,000
 images (CIFAR-10: 50,000).
 
-Writes results/speed.csv and results/speed.png.
+Writes results/speed.csv and results/speed.png. --against prints its figures and writes nothing:
+for each script the median of this checkout's seconds a batch over the other's in the same round.
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import shlex
@@ -59,21 +62,16 @@ def tutorial(name, precision):
     return run
 
 
-def this(name, precision):
-    import tensorflow as tf
-
-    script, *models, dataset, settings = common.build(name, "--precision", precision)
-    dataset = tf.nest.map_structure(tf.constant, dataset)
-    train_step = script.make_train_step(*models, dataset, settings)
-    return lambda n: train_step(0, n).numpy()
+def this(name, precision, root=common.ROOT):
+    return common.make_run(name, "--precision", precision, root=root)
 
 
 def pytorch(name, precision, form):
     import pytorch_peers
     import torch
 
-    script, _, _, _, dataset, settings = common.build(name)
-    images, labels = dataset if isinstance(dataset, tuple) else (dataset, None)
+    *_, dataset, settings = common.build(name)
+    images, labels = dataset if isinstance(dataset, list) else (dataset, None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"device": device, "precision": precision, **(FORMS | GPU_FORMS)[form]}
     batch = pytorch_peers.make_peer(name, images, labels, settings.batch_size, **options)
@@ -103,7 +101,9 @@ def peak(framework, precision):
 
 def work(what, *arguments):
     """Serve as a process that times `what`: for a line n on stdin, seconds for n batches."""
-    run = {"tutorial": tutorial, "this": this, "pytorch": pytorch, "peak": peak}[what](*arguments)
+    with contextlib.redirect_stdout(sys.stderr):  # what the scripts print is no answer
+        make = {"tutorial": tutorial, "this": this, "pytorch": pytorch, "peak": peak}[what]
+        run = make(*arguments)
     start = time.perf_counter()
     run(1)
     print(json.dumps({"first_call_s": time.perf_counter() - start}), flush=True)
@@ -179,10 +179,12 @@ def count_flop(model):
     return total, first
 
 
-def batch_flop(name):
-    """Count the FLOP of one batch: fakes for D, D's updates, and G's update through D."""
-    script, g_model, d_model, gan_model, _, settings = common.build(name)
-    n = settings.batch_size
+def batch_flop(script, g_model, d_model, gan_model, dataset, settings):
+    """Count the FLOP of one batch: fakes for D, D's updates, and G's update through D.
+
+    The arguments are what `common.build` returns.
+    """
+    name, n = script.__name__, settings.batch_size
     # images that G draws for D, and images that D is updated on
     halves = name in ("mnist_gan", "cifar10_gan", "acgan_mnist")
     fakes, seen = (n / 2, n) if halves else (n, 2 * n)
@@ -231,8 +233,8 @@ def find_forms(name):
 
 def make_rows(name, workers, peaks):
     """Return a row of results for each worker; what was dropped has no share and no ratio."""
-    flop, n_batch = batch_flop(name), common.build(name)[-1].batch_size
-    rows = []
+    built = common.build(name)
+    flop, n_batch, rows = batch_flop(*built), built[-1].batch_size, []
     for worker in workers:
         what, form, times = worker.what, "", np.array(worker.times)
         precision = worker.arguments[1]
@@ -265,6 +267,20 @@ def make_rows(name, workers, peaks):
             }
         )
     return rows
+
+
+def compare_checkouts(name, folder, rounds):
+    """Time the step of a script in another checkout and in this one; print how they compare."""
+    old, new = Worker("this", name, "float32", folder), Worker("this", name, "float32")
+    for i in range(rounds):
+        for worker in (new, old) if i % 2 else (old, new):
+            worker.time_round()
+    ratios = np.array(new.times) / old.times
+    print(f"{name}: new/old {np.median(ratios):.3f} ({ratios.min():.3f} to {ratios.max():.3f})")
+    for what, worker in (("old", old), ("new", new)):
+        worker.stop()
+        figures = f"{1e3 * np.median(worker.times):.1f} ms a batch, {worker.memory_mib:.0f} MiB"
+        print(f"  {what}: {figures}, first call {worker.first_call_s:.1f} s", flush=True)
 
 
 def draw(rows, path, note):
@@ -306,15 +322,17 @@ def draw(rows, path, note):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("scripts", nargs="*", help="default: all of them")
+    parser.add_argument("--scripts", nargs="+", choices=common.SCRIPTS, default=common.SCRIPTS)
     parser.add_argument("--rounds", type=int, default=9, help="default: %(default)s")
+    parser.add_argument("--against", metavar="FOLDER", help="compare with the steps of a checkout")
     parser.add_argument("--work", nargs="+", help=argparse.SUPPRESS)  # what a Worker starts
     args = parser.parse_args(argv)
     if args.work:
         return work(*args.work)
-    unknown = set(args.scripts) - set(common.SCRIPTS)
-    if unknown:
-        parser.error(f"no such script: {', '.join(unknown)}; there are {', '.join(common.SCRIPTS)}")
+    if args.against:
+        for name in args.scripts:
+            compare_checkouts(name, args.against, args.rounds)
+        return
     import torch
 
     command = f"python benchmarks/speed.py --rounds {args.rounds}"
@@ -324,7 +342,7 @@ def main(argv=None):
     results = {}
     for row in common.read_results("speed"):
         results.setdefault(row["script"], []).append(row)
-    for name in args.scripts or common.SCRIPTS:
+    for name in args.scripts:
         results[name] = compare(name, args.rounds)
         for row in results[name]:
             print(*row.values(), flush=True)

@@ -167,10 +167,11 @@ def make_loop(script, g_model, d_model, gan_model, dataset, settings):
 
     The arguments are what `common.build` returns.
     """
-    images, labels = dataset if isinstance(dataset, tuple) else (dataset, None)
-    low, high = script.PIXEL_RANGE
+    images, labels = dataset if isinstance(dataset, list) else (dataset, None)
+    ranges = script.PIXEL_RANGE  # of mnist_gan.py a dict, by G's activation
+    low, high = ranges[settings.output] if isinstance(ranges, dict) else ranges
     images = low + (high - low) / 255.0 * images.astype("float32")  # all at once, as the tutorials
     labels = None if labels is None else labels.reshape(-1, 1)
-    make = globals()[settings.script]
+    make = globals()[script.__name__]
     n, latent_dim = settings.batch_size, settings.latent_dim
     return make(g_model, d_model, gan_model, images, labels, n, latent_dim)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"^# Copied from (\S+\.py)$")
-LIMITS = {"lines": 430, "plumbing": 190, "first network": 55, "train": 46}
-LINES_OF_INFOGAN = 490
+LIMITS = {"lines": 545, "plumbing": 190, "first network": 55, "train": 46}
+LINES_OF_INFOGAN = 620
 # what a tutorial itself has; beside define_* and these all is plumbing
 TUTORIAL = {
     "load_real_samples",
@@ -26,12 +26,19 @@ TUTORIAL = {
     "save_plot",
     "summarize_performance",
     "train",
-    # what the training step is made of, and main, which builds the networks
+    # what the training step is made of
     "make_train_step",
     "convolve_to_few",
     "pulling_away_term",
     "compile_update",
+    # building the networks
     "main",
+    "train_with",
+    # an exercise or pictures of one tutorial
+    "compare_optimizers",
+    "plot_optimizers",
+    "load_test_samples",
+    "save_tutorials_plots",
 }
 
 

@@ -1,11 +1,13 @@
 """What the benchmarks compare with: the tutorials' loops train, and the work is counted rightly."""
 
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT
-from test_models import learned, moved, values
+from helpers import learned, moved, values
 
 sys.path.append(str(ROOT / "benchmarks"))
 import common
@@ -24,6 +26,34 @@ def test_tutorials_loop_trains_d_and_g(name):
     assert all(moved(before, learned(gan_model)))
 
 
+@pytest.mark.parametrize("size, calls", [(20, [(0, 20), (20, 20), (40, 5)]), (None, [(0, 45)])])
+def test_batches_are_trained_as_the_script_does(monkeypatch, size, calls):
+    """20 a call; in a checkout without BATCHES_PER_CALL all of them in one."""
+    script, given = common.load("mlp_gan"), []
+    monkeypatch.setattr(script, "BATCHES_PER_CALL", size)
+    if size is None:
+        monkeypatch.delattr(script, "BATCHES_PER_CALL")
+
+    def train_step(step, n):
+        given.append((step, n))
+        return tf.zeros(n)
+
+    monkeypatch.setattr(script, "make_train_step", lambda *_: train_step)
+    common.make_run("mlp_gan")(45)
+    assert given == calls
+
+
+def test_two_checkouts_are_compared(tmp_path):
+    """The other one here is this one, with its script where older checkouts have it."""
+    (tmp_path / "mlp_gan.py").symlink_to(common.find("mlp_gan"))
+    command = [sys.executable, speed.__file__, "--against", tmp_path]
+    command += ["--scripts", "mlp_gan", "--rounds", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, old, new = done.stdout.splitlines()
+    assert first.startswith("mlp_gan: new/old ") and float(first.split()[2]) > 0
+    assert old.startswith("  old: ") and new.startswith("  new: ")
+
+
 def test_work_of_a_batch_is_counted_rightly():
     # mnist_gan: multiplications and additions of each layer's products, for one image
     g_dense = 2 * 100 * 6272
@@ -32,4 +62,5 @@ def test_work_of_a_batch_is_counted_rightly():
     d = d_first + 2 * 7 * 7 * 3 * 3 * 64 * 64 + 2 * 3136
     forwards = 128 * g + 256 * d + 256 * (g + d)
     of_weights, of_inputs = 256 * (d + g), 256 * (d - d_first) + 256 * (d + g - g_dense)
-    assert np.isclose(speed.batch_flop("mnist_gan"), forwards + of_weights + of_inputs)
+    flop = speed.batch_flop(*common.build("mnist_gan"))
+    assert np.isclose(flop, forwards + of_weights + of_inputs)

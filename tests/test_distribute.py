@@ -1,4 +1,4 @@
-"""Training on several devices and on several machines, against the same training on one device."""
+"""tools/distribute.py: several devices and workers, against the same training on one device."""
 
 import contextlib
 import json
@@ -7,92 +7,122 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 
+import distribute
+import h5py
 import numpy as np
 import pytest
-from conftest import ROOT
-from test_runs import DIGITS, OBJECTS, SCRIPTS
-
-TWO_DEVICES = """
-import functools, importlib, json, sys
 import tensorflow as tf
+from conftest import ROOT
+from helpers import DIGITS, PATHS, SCRIPTS, data_of, losses_of
+
+TWO_BATCHES = "--batch-size 16 --epochs 1 --steps-per-epoch 2".split()
+# a process with so many devices, which runs one command after the other: TensorFlow starts once
+TRAIN = """
+import functools, json, sys
+from pathlib import Path
+import distribute, keras, tensorflow as tf
+
 cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-drawn, make = {}, functools.cache(tf.distribute.MirroredStrategy)
-# two strategies in one process would mix up their messages
-tf.distribute.MirroredStrategy = lambda devices: make(tuple(devices))
-for distribute in ("none", "auto"):  # a strategy, once set, is for the whole process
-    for name, data in json.loads(sys.argv[1]).items():
-        script = importlib.import_module(name)
-        script.XLA_ON_CPU = False  # XLA, which one device alone can use, draws other numbers
-        script.layers.Dropout = lambda rate: script.layers.Activation("linear")
-        sizes, share = [], getattr(script, "original_share", script.share)
-        script.original_share = share
-        script.share = lambda batch: (sizes.append(share(batch).shape[0]), share(batch))[1]
-        out = f"{name}_{distribute}"
-        script.main(
-            ["--data", data, "--out", out, "--distribute", distribute, "--batch-size", "16"]
-            + ["--epochs", "1", "--steps-per-epoch", "2", "--snapshot-every", "1"]
-        )
-        drawn[out] = sorted(set(sizes))
-print(json.dumps(drawn))
+devices = [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1])
+tf.config.set_logical_device_configuration(cpu, devices)
+import_script, call_layer, sizes = distribute.import_script, keras.Layer.__call__, {}
+
+def import_plain(path):
+    script = import_script(path)
+    script.XLA = False  # with it, one device alone would draw other numbers
+    script.layers.Dropout = lambda rate: script.layers.Activation("linear")  # a mask a device
+    return script
+
+def call_and_note(layer, *args, **kwargs):
+    if isinstance(layer, keras.Model) and not tf.executing_eagerly():  # in the training step
+        sizes[name].add(tf.nest.flatten(args)[0].shape[0])
+    return call_layer(layer, *args, **kwargs)
+
+distribute.import_script, keras.Layer.__call__ = import_plain, call_and_note
+distribute.join_devices = functools.cache(distribute.join_devices)
+for path, *flags in json.loads(sys.argv[2]):
+    name = Path(path).stem
+    sizes[name] = set()
+    try:
+        distribute.main([path, *flags])
+    except SystemExit as end:
+        sizes[name] = {end.code}
+Path("sizes.json").write_text(json.dumps({name: sorted(sizes[name] - {None}) for name in sizes}))
 """
 # BatchNormalization works out its variance in another way for several devices, and Adam makes the
 # rounding of gradients that are nearly 0 into whole steps
-ROUNDING = {"acgan_mnist": 2e-3, "infogan_mnist": 1e-2}
+ROUNDING = {"acgan_mnist": 2e-3, "infogan_mnist": 1e-2, "infogan_labelled": 1e-2}
 
 
-def losses_of(folder):
-    """Return the losses of a run, (batches, losses)."""
-    return np.loadtxt(folder / "losses.csv", delimiter=",", skiprows=1, ndmin=2)[:, 2:]
+def train_with(n_devices, folder, *commands):
+    """Start a process that runs distribute.py with each of the commands, in a folder."""
+    commands = json.dumps([[*map(str, command)] for command in commands])
+    env = dict(os.environ, PYTHONPATH=str(ROOT / "tools"))
+    with open(folder / "stdout", "w") as stdout, open(folder / "stderr", "w") as stderr:
+        command, files = [sys.executable, "-c", TRAIN, str(n_devices), commands], (stdout, stderr)
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=files[0], stderr=files[1])
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Train each script for two batches on one, then on two devices; return the folder of all."""
-    folder = tmp_path_factory.mktemp("runs")
-    data = {name: str(OBJECTS if name == "cifar10_gan" else DIGITS) for name in SCRIPTS}
-    command = [sys.executable, "-c", TWO_DEVICES, json.dumps(data)]
-    env = dict(os.environ, PYTHONPATH=str(ROOT))
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (folder / "drawn.json").write_text(done.stdout.splitlines()[-1])
-    return folder
+    """Train each script for two batches on one and on two devices; return the two folders."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
+    commands = [[PATHS[s], "--data", data_of(s), "--out", s, *TWO_BATCHES] for s in SCRIPTS]
+    processes = [train_with(n, folder, *commands) for n, folder in enumerate(folders, 1)]
+    for process, folder in zip(processes, folders, strict=True):
+        assert process.wait() == 0, (folder / "stderr").read_text()
+    return folders
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_two_devices_train_as_one(name, runs):
-    one, two = losses_of(runs / f"{name}_none"), losses_of(runs / f"{name}_auto")
+    one, two = (np.array(losses_of(folder / name).tolist()) for folder in runs)
+    assert one.shape[0] == 2
     np.testing.assert_allclose(two, one, rtol=ROUNDING.get(name, 2e-5), atol=1e-6)
-    # and it is not that each of them trained the whole batch
-    drawn = json.loads((runs / "drawn.json").read_text())
-    alone = [n for n in drawn[f"{name}_none"] if n in (8, 16)]
-    assert alone and [n // 2 for n in alone] == [n for n in drawn[f"{name}_auto"] if n in (4, 8)]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_device_trains_half_of_a_batch(name, runs):
+    one, two = (json.loads((folder / "sizes.json").read_text())[name] for folder in runs)
+    assert 16 in one and two == [size // 2 for size in one]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_files_do_not_tell_how_many_devices_trained(name, runs):
+    one, two = (folder / name for folder in runs)
+    assert (one / "settings.json").read_text() == (two / "settings.json").read_text()
+    models = [h5py.File(folder / "generator_model_001.h5") for folder in (one, two)]
+    assert models[0].attrs["model_config"] == models[1].attrs["model_config"]
+    assert models[0].attrs["gan"] == models[1].attrs["gan"]
+
+
+def test_the_first_lines_say_how_many_devices_train(runs):
+    one, two = ((folder / "stdout").read_text() for folder in runs)
+    assert one.startswith("There is one device here")
+    assert two.splitlines()[1] == "2 devices train 8 images of a batch each"
 
 
 @contextlib.contextmanager
-def two_workers(folder, *command):
-    """Start a script as two workers, each in a folder of its own; yield the two processes."""
+def two_workers(folder, *flags, script=PATHS["cgan_mnist"]):
+    """Train with two workers, each in a folder of its own; yield the two processes."""
     ports = []
     for _ in range(2):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             ports.append(probe.getsockname()[1])
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    command = [ROOT / "tools/distribute.py", script, "--data", DIGITS, *flags]
     workers = []
     for i in range(2):
+        own = folder / f"worker_{i}"
+        own.mkdir(exist_ok=True)
         task = {"cluster": cluster, "task": {"type": "worker", "index": i}}
         env = dict(os.environ, TF_CONFIG=json.dumps(task))
-        (folder / f"worker_{i}").mkdir(exist_ok=True)
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         workers.append(
-            subprocess.Popen(
-                [sys.executable, *command],
-                cwd=folder / f"worker_{i}",
-                env=env,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+            subprocess.Popen([sys.executable, *map(str, command)], cwd=own, env=env, **streams)
         )
     try:
         yield workers
@@ -102,42 +132,102 @@ def two_workers(folder, *command):
 
 
 def test_two_workers_train_as_one_and_the_first_alone_writes(tmp_path, runs):
-    command = f"{ROOT}/cgan_mnist.py --data {DIGITS} --out run --batch-size 16 --epochs 1"
-    command = [*command.split(), "--steps-per-epoch", "2", "--print-batches"]
-    with two_workers(tmp_path, *command) as workers:
+    with two_workers(tmp_path, "--out", "run", *TWO_BATCHES) as workers:
         outs = [worker.communicate(timeout=100) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], outs
     assert [err for _, err in outs] == ["", ""]
-    assert outs[0][0].startswith(">1, 1/2, d=") and outs[1][0] == ""
+    assert "\n>1, 2/2, d=" in outs[0][0] and outs[1][0] == ""
     run = tmp_path / "worker_0/run"
-    np.testing.assert_allclose(losses_of(run), losses_of(runs / "cgan_mnist_none"), rtol=2e-5)
+    one, two = (np.array(losses_of(folder).tolist()) for folder in (runs[0] / "cgan_mnist", run))
+    np.testing.assert_allclose(two, one, rtol=2e-5)
     assert (run / "generator_model_001.h5").exists() and (run / "settings.json").exists()
     assert not list((tmp_path / "worker_1").iterdir())
 
 
-def test_ctrl_c_at_one_worker_stops_both_and_resume_goes_on(tmp_path):
-    command = f"{ROOT}/cgan_mnist.py --data {DIGITS} --batch-size 16 --print-batches"
-    command = [*command.split(), "--out", str(tmp_path / "run"), "--epochs"]
-    with two_workers(tmp_path, *command, "50") as workers:
-        first, second = workers
-        assert first.stdout.readline().startswith(">1, 1/")
-        second.send_signal(signal.SIGINT)
-        outs = [worker.communicate(timeout=100) for worker in workers]
-    assert [worker.returncode for worker in workers] == [130, 130], outs
-    assert "everything is saved" in outs[0][0]
-    before = losses_of(tmp_path / "run")
-    more = ["1", "--resume"]
-    with two_workers(tmp_path, *command, *more) as workers:
-        assert int(workers[0].stdout.readline().split()[1].split("/")[0]) == len(before) + 1
-        workers[0].send_signal(signal.SIGINT)
-        outs = [worker.communicate(timeout=100) for worker in workers]
-    assert [worker.returncode for worker in workers] == [130, 130], outs
-    np.testing.assert_array_equal(losses_of(tmp_path / "run")[: len(before)], before)
+def test_a_signal_at_one_worker_stops_both_and_resume_goes_on(tmp_path):
+    # the second's clock is fast: if each went by its own, they would save at different batches
+    script, head = tmp_path / "cgan_mnist.py", "import time\n"
+    fast = "t = time.monotonic\nif 'index\": 1' in os.environ['TF_CONFIG']:\n"
+    fast += "    time.monotonic = lambda: 200 * t()\n"
+    script.write_text(PATHS["cgan_mnist"].read_text().replace(head, head + fast, 1))
+    flags, before = ["--batch-size", 16, "--out", tmp_path / "run", "--epochs"], []
+    for epochs, index, number in ((50, 1, signal.SIGINT), (60, 0, signal.SIGTERM)):
+        with two_workers(
+            tmp_path, *flags, epochs, *(["--resume"] if before else []), script=script
+        ) as workers:
+            lines = iter(workers[0].stdout.readline, "")
+            first = next(line for line in lines if line.startswith(">"))
+            workers[index].send_signal(number)
+            outs = [worker.communicate(timeout=100) for worker in workers]
+        assert [worker.returncode for worker in workers] == [130, 130], outs
+        assert "Stopped in epoch" in outs[0][0] and outs[1][0] == ""
+        epoch, batch = first[1:].split("/")[0].split(",")
+        assert 0 <= 343 * (int(epoch) - 1) + int(batch) - len(before) <= 50  # batches a call
+        rows = losses_of(tmp_path / "run").tolist()
+        assert rows[: len(before)] == before
+        before = rows
 
 
-def test_mistakes_end_in_one_line(tmp_path):
-    command = [sys.executable, f"{ROOT}/cgan_mnist.py", "--data", str(DIGITS), "--epochs", "1"]
-    env = dict(os.environ, TF_CONFIG='{"cluster": ')
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.startswith("cgan_mnist.py: error: TF_CONFIG")
-    assert done.stderr.count("\n") == 1
+@pytest.fixture
+def handlers():
+    """Put the handlers of signals back afterwards."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_waits_for_the_end_of_a_call_and_a_second_one_does_not(handlers):
+    stop, steps = [], []
+    script = types.SimpleNamespace(tf=tf, compile_batches=lambda batch: lambda *n: steps.append(n))
+    distribute.keep_together(script, tf.distribute.get_strategy())
+    train_step = script.compile_batches(None)
+    script.signal.signal(signal.SIGTERM, lambda *arguments: stop.append(arguments))
+    train_step(0, 5)
+    assert not stop and steps == [(0, 5)]
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert not stop and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    train_step(5, 5)
+    assert stop == [(signal.SIGTERM, None)] and steps == [(0, 5), (5, 5)]
+
+
+@pytest.mark.parametrize(
+    "script, config, said",
+    [
+        ("cgan_mnist.py", '{"cluster": ', "TF_CONFIG is not what TensorFlow expects"),
+        ("cgan_mnist.py", "{}", "TF_CONFIG is not what TensorFlow expects"),
+        ("cgan_mnist.py", '{"cluster": {"worker": ["10.0.0.1:1"]}}', "TF_CONFIG is not what"),
+        ("no_such.py", None, "no_such.py"),
+        ("README.md", None, "README.md"),
+        ("generate.py", None, "generate.py is no training script"),
+    ],
+)
+def test_mistakes_end_in_one_line(script, config, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    if config:
+        monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(SystemExit) as end:
+        distribute.main([str(ROOT / script), "--epochs", "1"])
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and error.startswith("distribute.py: error: ")
+    assert said in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_script_without_what_is_replaced_is_refused(tmp_path, capsys):
+    text = PATHS["cgan_mnist"].read_text().replace("compile_batches", "compile_in_my_way")
+    (tmp_path / "my_gan.py").write_text(text)
+    with pytest.raises(SystemExit) as end:
+        distribute.main([str(tmp_path / "my_gan.py"), "--out", str(tmp_path / "run")])
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and "no function compile_batches" in error
+    assert error.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
+    flags = ["--out", "run", *TWO_BATCHES, "--batch-size", 18]
+    command = [PATHS["cgan_mnist"], "--data", DIGITS, *flags]
+    assert train_with(2, tmp_path, command).wait() == 0
+    assert json.loads((tmp_path / "sizes.json").read_text()) == {"cgan_mnist": [2]}
+    error = (tmp_path / "stderr").read_text().splitlines()[-1]
+    assert error.startswith("cgan_mnist.py: error: 2 devices need a --batch-size")
+    assert "multiple of 4" in error and not (tmp_path / "run").exists()

@@ -15,8 +15,7 @@ what it is for. As infogan_mnist.py 0.23 s a batch on two cores of an AMD EPYC; 
 names the class of 98.3% of the test digits (docs/infogan_labelled.md).
 
 Tutorial: "GAN collection 3: InfoGAN and AC-GAN".
-Paper: Chen et al. 2016, InfoGAN: Interpretable Representation Learning by Information Maximizing
-Generative Adversarial Nets, arXiv:1606.03657.
+Paper: InfoGAN, Chen et al. 2016, arXiv:1606.03657.
 """
 
 import argparse
