@@ -367,7 +367,7 @@ def open_run(d_model, gan_model, dataset, settings):
             if not saved:
                 raise OSError(f"no checkpoint in {out} can be read: {error}") from error
             print(f"The last checkpoint in {out} is damaged: taking the one before it")
-    step, path = int(gan_model.optimizer.iterations), out / "losses.csv"
+    step, path = int(gan_model.optimizer.iterations.numpy()), out / "losses.csv"
     rows = path.read_text().splitlines()[1 : step + 1] if path.exists() else []
     part = out / "part.csv"
     part.write_text("\n".join([",".join(("epoch", "batch", *LOSSES)), *rows, ""]))
