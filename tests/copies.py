@@ -1,6 +1,6 @@
 """Keep the functions that the training scripts repeat one text, and the scripts short.
 
-    python tests/copies.py          names what is wrong, prints the lengths; status 1 if it is wrong
+    python tests/copies.py          names what is wrong; prints the lengths, `!` where over the limit
     python tests/copies.py --fix    first writes the originals over the copies
 
 The training scripts stand alone, so they repeat functions on purpose. A copy is a top-level
@@ -15,8 +15,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"^# Copied from (\S+\.py)$")
-LIMITS = {"lines": 545, "plumbing": 190, "first network": 55, "train": 46}
-LINES_OF_INFOGAN = 620
+LIMITS = {"lines": 430, "plumbing": 190, "first network": 55, "train": 46}
+LINES_OF_INFOGAN = 490
+# Until the scripts are within those: what none may pass. Lower these with every line that goes.
+CEILINGS = {"lines": 545, "plumbing": 247, "first network": 55, "train": 46}
+CEILING_OF_INFOGAN = 620
 # what a tutorial itself has; beside define_* and these all is plumbing
 TUTORIAL = {
     "load_real_samples",
@@ -26,19 +29,11 @@ TUTORIAL = {
     "save_plot",
     "summarize_performance",
     "train",
-    # what the training step is made of
+    # and what the training step is made of
     "make_train_step",
     "convolve_to_few",
     "pulling_away_term",
     "compile_update",
-    # building the networks
-    "main",
-    "train_with",
-    # an exercise or pictures of one tutorial
-    "compare_optimizers",
-    "plot_optimizers",
-    "load_test_samples",
-    "save_tutorials_plots",
 }
 
 
@@ -132,13 +127,15 @@ def main(argv=None):
         status = 1
     print(f"{'':24}" + "".join(f"{name:>15}" for name in LIMITS))
     for path in scripts:
-        limits = LIMITS | ({"lines": LINES_OF_INFOGAN} if "infogan" in path.name else {})
+        limits, ceilings = dict(LIMITS), dict(CEILINGS)
+        if "infogan" in path.name:
+            limits["lines"], ceilings["lines"] = LINES_OF_INFOGAN, CEILING_OF_INFOGAN
         measured = lengths(path.read_text())
         row = [
             f"{measured[name]}{'!' if measured[name] > limits[name] else ' '}" for name in limits
         ]
         print(f"{path.name:24}" + "".join(f"{figure:>15}" for figure in row))
-        status |= any(measured[name] > limits[name] for name in limits)
+        status |= any(measured[name] > ceilings[name] for name in ceilings)
     return status
 
 
