@@ -1,6 +1,6 @@
 """Keep the functions that the training scripts repeat one text, and the scripts short.
 
-    python tests/copies.py          names what is wrong; prints the lengths, `!` where over the limit
+    python tests/copies.py          names what is wrong; prints the lengths, `!` if over a limit
     python tests/copies.py --fix    first writes the originals over the copies
 
 The training scripts stand alone, so they repeat functions on purpose. A copy is a top-level
