@@ -13,8 +13,7 @@ the composite of the two, to draw digits that D takes for real. Two cores of an 
 batch, 2.4 min an epoch (docs/speed.md); digits can be read after 15 epochs, losses near 0.7.
 
 Tutorial: "How to Develop a GAN for Generating MNIST Handwritten Digits", Machine Learning Mastery.
-Papers: GAN, Goodfellow et al. 2014, arXiv:1406.2661; DCGAN, Radford et al. 2015, arXiv:1511.06434.
-Diagram, losses, failures, what to try: docs/mnist_gan.md.
+Papers: GAN, arXiv:1406.2661; DCGAN, arXiv:1511.06434. Losses, failures, more: docs/mnist_gan.md.
 """
 
 import argparse
@@ -24,7 +23,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -93,36 +91,37 @@ def define_gan(g_model, d_model, ema=0.0):
     """Build the composite: latent point -> G -> D -> probability of real. It updates G only."""
     d_model.trainable = False
     model = keras.Sequential([g_model, d_model], name="gan")
-    averages = {"use_ema": ema > 0, "ema_momentum": ema}  # of G's weights, for --ema
-    optimizer = keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5, **averages)
+    optimizer = keras.optimizers.Adam(0.0002, beta_1=0.5, use_ema=ema > 0, ema_momentum=ema)
     model.compile(loss="binary_crossentropy", optimizer=optimizer)
     return model
 
 
 def load_real_samples(path=None):
-    """Load the training images of DATASET, or those of the .npz file or the folder at `path`.
-
-    Returns uint8 (n, *IMAGE_SHAPE), values 0 to 255; they are scaled when a batch is drawn.
-    """
+    """Load the images of DATASET, an .npz file or a folder: uint8 (n, *IMAGE_SHAPE), 0 to 255."""
+    source = path or DATASET.__name__  # what an error names: one picture, where it is unreadable
     try:
         if path is None:
             socket.setdefaulttimeout(30)  # seconds; Keras would wait for ever
             images = DATASET.load_data()[0][0]
+        elif Path(path).is_dir():
+            images, size, mode = [], IMAGE_SHAPE[:2], "grayscale" if IMAGE_SHAPE[2] == 1 else "rgb"
+            for source in sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in PICTURES):
+                images.append(np.array(keras.utils.load_img(source, mode, size, "lanczos", True)))
+                if len(images) % 1000 == 0:
+                    print(f"{len(images)} pictures read")
+            images = np.array(images, np.uint8)
         else:
-            images = read_folder(path)[0] if Path(path).is_dir() else np.load(path)["x_train"]
+            images = np.load(path)["x_train"]
         if images.dtype != np.uint8 or (*images.shape[1:], 1)[:3] != IMAGE_SHAPE or not len(images):
             raise ValueError(f"{images.dtype} {images.shape} is not uint8 {('n', *IMAGE_SHAPE)}")
     except Exception as error:  # those of NumPy, Keras and Pillow have nothing in common
         advice = "give --data an .npz file with x_train, or a folder of pictures"
-        raise OSError(f"{path or DATASET.__name__}: {error}: {advice}") from error
+        raise OSError(f"{source}: {error}: {advice}") from error
     return images.reshape(-1, *IMAGE_SHAPE)
 
 
 def generate_real_samples(dataset, n_samples, seed, output="sigmoid"):
-    """Draw real images, float32 (n, 28, 28, 1) in the range of G's output; their target is 1.
-
-    Here and below `seed` is a pair of whole numbers: one pair always draws the same.
-    """
+    """Draw real images, float32 (n, 28, 28, 1) in the range of G's output; their target is 1."""
     low, high = PIXEL_RANGE[output]
     ix = tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32)
     X = low + (high - low) / 255.0 * tf.cast(tf.gather(dataset, ix), tf.float32)
@@ -130,7 +129,7 @@ def generate_real_samples(dataset, n_samples, seed, output="sigmoid"):
 
 
 def generate_latent_points(latent_dim, n_samples, seed):
-    """Draw points of the latent space: float32 (n, latent_dim), standard normal."""
+    """Draw points of the latent space, float32 (n, latent_dim), N(0, 1), for a pair `seed`."""
     return tf.random.stateless_normal([n_samples, latent_dim], seed)
 
 
@@ -147,8 +146,7 @@ def save_plot(examples, path, pixel_range, n_columns=10):
     cells = np.pad(cells, ((0, 0), (1, 1), (1, 1), (0, 0)))  # a frame around each
     rows = [np.hstack(cells[k : k + n_columns]) for k in range(0, len(cells), n_columns)]
     grid = np.vstack(rows).repeat(2, 0).repeat(2, 1)  # two pixels a pixel, to be looked at
-    grid = grid[..., 0] if grid.shape[-1] == 1 else grid
-    plt.imsave(path, grid, cmap="gray_r", vmin=0, vmax=1)
+    plt.imsave(path, np.squeeze(grid), cmap="gray_r", vmin=0, vmax=1)
 
 
 def summarize_performance(epoch, g_model, d_model, dataset, settings, n_samples=100):
@@ -162,32 +160,15 @@ def summarize_performance(epoch, g_model, d_model, dataset, settings, n_samples=
     save_plot(X_fake, settings.out / f"generated_plot_e{epoch:03d}.png", pixel_range)
     latent = [{"name": "noise", "size": settings.latent_dim, "distribution": "normal"}]
     about = {"kind": "unconditional", "latent": latent, "classes": 0, "class_names": []}
-    save_generator(g_model, epoch, settings, about | {"pixel_range": pixel_range})
-
-
-def convolve_to_few(images, kernel):
-    """Convolve images (n, height, width, channels), few channels coming out, fast on a CPU.
-
-    It computes 16 output channels at a time. So the kernel's columns become channels first, and
-    a convolution with the identity then shifts and adds them.
-    """
-    k, few = kernel.shape[0], kernel.shape[3]
-    columns = tf.reshape(tf.transpose(kernel, (0, 2, 1, 3)), (k, 1, -1, k * few))
-    x = tf.nn.conv2d(images, columns, 1, "SAME")  # (n, height, width, k * few)
-    shifts = tf.reshape(tf.eye(k * few, dtype=x.dtype), (1, k, few, k * few))
-    return tf.nn.conv2d(x, tf.transpose(shifts, (0, 1, 3, 2)), 1, "SAME")
+    save_files(g_model, epoch, settings, about | {"pixel_range": pixel_range})
 
 
 def make_train_step(g_model, d_model, gan_model, dataset, settings):
-    """Compile the tutorial's batch; `dataset` is a uint8 tensor (n, 28, 28, 1) on the device.
-
-    Returns train_step(step, n), which trains n batches from number `step` on: `compile_batches`.
-    """
+    """Compile the tutorial's batch: train_step(step, n) trains n batches from number `step` on."""
     n_batch, latent_dim = settings.batch_size, settings.latent_dim
     half_batch = n_batch // 2
     bce = keras.losses.BinaryCrossentropy()
-    # D was frozen by define_gan. It learns in here: each update names the weights that it moves.
-    d_model.trainable = True
+    d_model.trainable = True  # define_gan froze it; each update names the weights that it moves
     d_weights, g_weights = d_model.trainable_variables, g_model.trainable_variables
     d_model.optimizer.build(d_weights)
     gan_model.optimizer.build(g_weights)
@@ -212,19 +193,29 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         with tf.GradientTape() as tape:
             g_loss = bce(y_gan, gan_model(X_gan, training=True))
         gan_model.optimizer.apply(tape.gradient(g_loss, g_weights), g_weights)
-
         return tf.stack([d_loss, g_loss])
 
     return compile_batches(train_batch)
 
 
+def convolve_to_few(images, kernel):
+    """Convolve images (n, height, width, channels), few channels coming out, fast on a CPU."""
+    # It computes 16 channels at a time. So a column of the kernel becomes a channel first; then a
+    # convolution with the identity shifts and adds them.
+    k, few = kernel.shape[0], kernel.shape[3]
+    columns = tf.reshape(tf.transpose(kernel, (0, 2, 1, 3)), (k, 1, -1, k * few))
+    x = tf.nn.conv2d(images, columns, 1, "SAME")  # (n, height, width, k * few)
+    shifts = tf.reshape(tf.eye(k * few, dtype=x.dtype), (1, k, few, k * few))
+    return tf.nn.conv2d(x, tf.transpose(shifts, (0, 1, 3, 2)), 1, "SAME")
+
+
 def train(g_model, d_model, gan_model, dataset, settings):
-    """Train up to epoch settings.epochs; return False where the training is to start over."""
+    """Train up to epoch settings.epochs; return True where the training is to start over."""
     n_epochs, bat_per_epo = settings.epochs, len(tf.nest.flatten(dataset)[0]) // settings.batch_size
     bat_per_epo = max(1, min(bat_per_epo, settings.steps_per_epoch or bat_per_epo))
     dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
     train_step = make_train_step(g_model, d_model, gan_model, dataset, settings)
-    step, checkpoints, losses_file = open_run(d_model, gan_model, dataset, settings)
+    step, checkpoints = open_run(d_model, gan_model, dataset, settings)
     if step >= n_epochs * bat_per_epo:
         raise OSError(f"the run in {settings.out} is complete: raise --epochs to go on with it")
     stop, recent, saved = [], [], time.monotonic()
@@ -241,18 +232,23 @@ def train(g_model, d_model, gan_model, dataset, settings):
             n, start = min(BATCHES_PER_CALL, bat_per_epo - j), time.monotonic()
             losses = train_step(step, n)[:n].numpy()
             step += n
-            left = (time.monotonic() - start) / n * (bat_per_epo - j - n)
-            report_losses(losses, i + 1, j, bat_per_epo, left, losses_file)
+            with open(settings.out / "losses.csv", "a") as file:
+                for k, row in enumerate(losses, j + 1):
+                    print(i + 1, k, *(f"{x:.6g}" for x in row), sep=",", file=file)
+            line = f">{i + 1}, {k}/{bat_per_epo}, {LINE.format(*row)}"
+            if sys.stdout.isatty():  # redraw it in place
+                left = f"{(time.monotonic() - start) / n * (bat_per_epo - k):.0f} s left\x1b[K"
+                print(f"{line}, {left}", end="\r" if k < bat_per_epo else "\n", flush=True)
+            elif 10 * k // bat_per_epo > 10 * j // bat_per_epo:  # ten lines an epoch
+                print(line, flush=True)
             recent = [*recent, *losses][-STRETCH:]
-            if collapsed(np.array(recent), i + 1, losses_file, settings):
-                return False
+            if collapsed(recent, i + 1, settings):
+                return True
         if (i + 1) % settings.snapshot_every == 0 or i + 1 in (1, n_epochs):
             model = average(g_model, gan_model, settings) if settings.ema else g_model
             summarize_performance(i + 1, model, d_model, dataset, settings)
-            plot_losses(settings.out)
             checkpoints.save(step)
             saved = time.monotonic()
-    return True
 
 
 # ---- plumbing: the compiled loop, failures, the files of a run, data, the command line ----------
@@ -261,9 +257,23 @@ GPUS = tf.config.list_physical_devices("GPU")
 XLA = bool(GPUS)  # on a CPU it makes these convolutions many times slower
 BATCHES_PER_CALL = 50 if GPUS else 1  # of the compiled step; a batch takes milliseconds, or 0.6 s
 DATASET = keras.datasets.mnist  # where there is no --data
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data takes from a folder
 D_LOSSES = [0]  # the columns of losses.csv that near 0 mean that D has won
 STRETCH = 500  # batches over which they are averaged; healthy runs can begin with 150 near 0
-ANEW = ("resume", "out", "data", "epochs", "on_collapse")  # what --resume may be given anew
+ANEW = ("resume", "out", "data", "dataset", "epochs", "on_collapse")  # what --resume may change
+
+
+def average(g_model, gan_model, settings):
+    """Return a copy of G with the averages of its weights that the composite's optimizer keeps."""
+    ema = keras.models.clone_model(g_model)
+    gan_model.optimizer.finalize_variable_values(ema.trainable_variables)
+    norms = [layer for layer in ema.layers if isinstance(layer, layers.BatchNormalization)]
+    for k in range(100 if norms else 0):  # their statistics become the mean of 100 batches
+        for norm in norms:
+            norm.momentum = k / (k + 1)
+        points = generate_latent_points(settings.latent_dim, 100, (settings.seed, -2 - k))
+        ema(points, training=True)
+    return ema
 
 
 def compile_batches(train_batch):
@@ -288,74 +298,42 @@ def compile_batches(train_batch):
     return train_step
 
 
-def report_losses(losses, epoch, batch, bat_per_epo, left, losses_file):
-    """Write the losses of each batch to losses.csv; print the last, ten times an epoch if piped."""
-    for k, row in enumerate(losses, batch + 1):
-        print(epoch, k, *(f"{x:.6g}" for x in row), sep=",", file=losses_file)
-    line = f">{epoch}, {k}/{bat_per_epo}, {LINE.format(*row)}"
-    if sys.stdout.isatty():  # redraw it in place
-        end = "\n" if k == bat_per_epo else ""
-        print(f"\r{line}, {left:.0f} s left\x1b[K", end=end, flush=True)
-    elif 10 * k // bat_per_epo > 10 * batch // bat_per_epo:
-        print(line, flush=True)
-
-
-def collapsed(recent, epoch, losses_file, settings):
-    """Look whether the last batches' losses have failed; return whether to start over.
-
-    --on-collapse restart: the run's files are then in a sub-folder, and its seed is the next one.
-    """
+def collapsed(recent, epoch, settings):
+    """Where the last losses have failed warn, stop, or put the run aside, to start over (True)."""
     target = [getattr(settings, "real_target", 1.0)]  # below 1, D's loss cannot come near 0
-    least = keras.losses.binary_crossentropy(target, target) / 2
-    won = len(recent) == STRETCH and recent[:, D_LOSSES].mean() < least + 0.03
+    low = keras.losses.binary_crossentropy(target, target) / 2 + 0.03
     finite, mode, out = np.isfinite(recent).all(), settings.on_collapse, settings.out
-    if finite and (not won or mode == "warned"):
+    if finite and (not mode or len(recent) < STRETCH or np.mean(recent, 0)[D_LOSSES].mean() > low):
         return False
     trouble = f"D has won for {STRETCH} batches" if finite else "a loss is no longer finite"
-    trouble, failed = f"\nepoch {epoch}: {trouble}", set(out.glob("failed_seed_*"))
+    print(f"\nepoch {epoch}: {trouble}; another --seed may do better: {mode}", file=sys.stderr)
     if finite and mode == "warn":
-        print(f"{trouble}: try --on-collapse restart, or another --seed", file=sys.stderr)
-        settings.on_collapse = "warned"
-    elif mode != "restart" or len(failed) == 3:
-        raise SystemExit(f"{trouble}: stopped, with its snapshots kept; try another --seed")
-    else:
-        print(f"{trouble}: starting over with --seed {settings.seed + 1}", file=sys.stderr)
-        losses_file.close()
-        files, folder = set(out.iterdir()) - failed, out / f"failed_seed_{settings.seed}"
-        folder.mkdir()
-        for path in files:
-            path.rename(folder / path.name)
-        settings.seed, settings.resume = settings.seed + 1, False
-        return True
-    return False
-
-
-def average(g_model, gan_model, settings):
-    """Return a copy of G with the averages of its weights that the composite's optimizer keeps."""
-    copy = keras.models.clone_model(g_model)
-    copy.set_weights(g_model.get_weights())
-    gan_model.optimizer.finalize_variable_values(copy.trainable_variables)
-    norms = [layer for layer in copy.layers if isinstance(layer, layers.BatchNormalization)]
-    for k in range(100 if norms else 0):  # their statistics become the mean of 100 batches
-        for norm in norms:
-            norm.momentum = k / (k + 1)
-        points = generate_latent_points(settings.latent_dim, 100, (settings.seed, -2 - k))
-        copy(points, training=True)
-    return copy
+        settings.on_collapse = None  # and no more of it
+        return False
+    if mode != "restart" or len(list(out.glob("failed_seed_*"))) == 3:
+        raise SystemExit(f"stopped; the snapshots so far are in {out}")
+    failed = out / f"failed_seed_{settings.seed}"
+    failed.mkdir()
+    for name in ("settings.json", "checkpoint", "losses.*", "generat*"):
+        for path in out.glob(name):
+            path.rename(failed / path.name)
+    settings.seed, settings.resume = settings.seed + 1, False
+    return True
 
 
 def open_run(d_model, gan_model, dataset, settings):
-    """Start or continue the run in settings.out: batches done, checkpoints' manager, losses.csv."""
+    """Start or continue the run in settings.out; return batches done, and the checkpoints."""
     out, data = settings.out, [np.asarray(array) for array in tf.nest.flatten(dataset)]
-    facts = {"name": Path(settings.data or DATASET.__name__[15:]).name, "n_images": len(data[0])}
-    facts["sha256"] = hashlib.sha256(b"".join(data)).hexdigest()
-    if settings.resume and settings.dataset["sha256"] != facts["sha256"]:
-        raise OSError(f"the run in {out} began with other data: give it the same --data")
-    settings.dataset = facts
+    sha256, losses = hashlib.sha256(b"".join(data)).hexdigest(), out / "losses.csv"
     if not settings.resume:
+        name = Path(settings.data or DATASET.__name__[15:]).name
+        settings.dataset = {"name": name, "n_images": len(data[0]), "sha256": sha256}
         out.mkdir(parents=True, exist_ok=True)
         with open(out / "settings.json", "x") as file:  # fails where another run has just begun
             json.dump(vars(settings), file, default=str, indent=1)
+        losses.write_text(",".join(("epoch", "batch", *LOSSES)) + "\n")
+    elif settings.dataset["sha256"] != sha256:
+        raise OSError(f"the run in {out} began with other data: give it the same --data")
     parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
     checkpoint = tf.train.Checkpoint(state=[v.value for part in parts for v in part.variables])
     saved = sorted(out.glob("checkpoint/*.index"), key=os.path.getmtime)
@@ -367,21 +345,17 @@ def open_run(d_model, gan_model, dataset, settings):
             if not saved:
                 raise OSError(f"no checkpoint in {out} can be read: {error}") from error
             print(f"The last checkpoint in {out} is damaged: taking the one before it")
-    step, path = int(gan_model.optimizer.iterations.numpy()), out / "losses.csv"
-    rows = path.read_text().splitlines()[1 : step + 1] if path.exists() else []
-    part = out / "part.csv"
-    part.write_text("\n".join([",".join(("epoch", "batch", *LOSSES)), *rows, ""]))
-    os.replace(part, path)
-    losses_file = open(path, "a", buffering=1)  # a line at a time
-    return step, tf.train.CheckpointManager(checkpoint, out / "checkpoint", 2), losses_file
+    step = int(gan_model.optimizer.iterations.numpy())
+    rows = losses.read_bytes().splitlines(True)[: step + 1]
+    os.truncate(losses, len(b"".join(rows)))  # what came after the checkpoint is done again
+    return step, tf.train.CheckpointManager(checkpoint, out / "checkpoint", 2)
 
 
-def save_generator(g_model, epoch, settings, about):
-    """Save G as an .h5 file that says in an attribute `gan` what it is: docs/snapshots.md."""
+def save_files(g_model, epoch, settings, about):
+    """Save G as an .h5 file, which says in an attribute `gan` what it is, and draw losses.png."""
     about |= {"format": 1, "script": settings.script, "epoch": epoch, "seed": settings.seed}
-    about |= {"averaged": settings.ema > 0, "data": settings.dataset}
-    apart = {*ANEW, "script", "seed", "dataset", "class_names", "snapshot_every"}
-    about["settings"] = {key: v for key, v in vars(settings).items() if key not in apart}
+    about |= {"averaged": settings.ema > 0, "data": settings.dataset}  # docs/snapshots.md
+    about["settings"] = {k: v for k, v in vars(settings).items() if k not in (*ANEW, *about)}
     about["versions"] = {module.__name__: module.__version__ for module in (keras, np, tf)}
     part = settings.out / "part.h5"
     g_model.save(part)
@@ -390,33 +364,12 @@ def save_generator(g_model, epoch, settings, about):
     with open(part, "rb+") as file:
         os.fsync(file.fileno())
     os.replace(part, settings.out / f"generator_model_{epoch:03d}.h5")  # never half a file
-
-
-def plot_losses(out):
-    """Draw the columns of losses.csv as losses.png."""
-    rows = np.loadtxt(out / "losses.csv", delimiter=",", skiprows=1, ndmin=2)
+    rows = np.loadtxt(settings.out / "losses.csv", delimiter=",", skiprows=1, ndmin=2)
     plt.plot(rows[:, 2:], linewidth=0.5, label=LOSSES)
     plt.xlabel("batch")
     plt.legend()
-    plt.savefig(out / "losses.png")
+    plt.savefig(settings.out / "losses.png")
     plt.close()
-
-
-def read_folder(path):
-    """Read the pictures in and under a folder: uint8 images, and the names of their own folders."""
-    kinds = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-    files = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in kinds)
-    images = np.empty((len(files), *IMAGE_SHAPE), np.uint8)
-    mode = "grayscale" if IMAGE_SHAPE[2] == 1 else "rgb"
-    for i, file in enumerate(files):
-        try:
-            image = keras.utils.load_img(file, mode, IMAGE_SHAPE[:2], "lanczos", True)
-            images[i] = np.reshape(image, IMAGE_SHAPE)
-        except OSError:
-            raise ValueError(f"{file} is no picture: mend or remove it") from None
-        if i % 1000 == 999:
-            print(f"{i + 1} of {len(files)} pictures read")
-    return images, [file.parent.name for file in files]
 
 
 def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
@@ -426,9 +379,7 @@ def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
     add("--epochs", type=int, default=n_epochs, help="train for so many passes over the data")
     add("--batch-size", type=int, default=n_batch, help="train on so many images at a time")
     add("--latent-dim", type=int, default=latent_dim, help="let G draw from so many numbers")
-    add(
-        "--data", metavar="PATH", help="read an .npz file or a folder of images, not keras.datasets"
-    )
+    add("--data", metavar="PATH", help="read an .npz file or a folder, instead of keras.datasets")
     add("--out", metavar="DIR", type=Path, default=out, help="write the files of the run there")
     add("--seed", type=int, default=1, help="draw all random numbers from this one")
     add("--resume", action="store_true", help="go on with the run in --out, with its settings")
@@ -437,21 +388,20 @@ def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
     add("--ema", metavar="M", type=float, default=0.0, help="average G's weights; try 0.999")
     add("--precision", choices=("float32", "bfloat16"), default="float32", help="compute layers so")
     add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="act if D wins")
-    parser.set_defaults(script=script)
-    settings = parser.parse_args(argv)
-    path = settings.out / "settings.json"
+    settings = parser.parse_args(argv, argparse.Namespace(script=script))
+    path, stopped = settings.out / "settings.json", {}
     if settings.resume:
         try:
             stopped = json.loads(path.read_text())
-            kept = argparse.Namespace(**stopped | {"out": settings.out, "script": script})
+            parser.set_defaults(**stopped)
         except (OSError, ValueError, TypeError) as error:
             parser.error(f"no run to go on with ({error}): choose another --out")
-        settings = parser.parse_args(argv, kept)
-        for key in ("script", *vars(settings)):
-            if key not in ANEW and vars(settings)[key] != stopped.get(key):
-                parser.error(f"the run in {path.parent} has {key} {stopped.get(key)}: keep that")
     elif path.exists():
         parser.error(f"{settings.out} holds a run: --resume goes on, or choose another --out")
+    settings = parser.parse_args(argv, argparse.Namespace(script=script, out=settings.out))
+    for key, value in stopped.items():
+        if key not in ANEW and getattr(settings, key) != value:
+            parser.error(f"the run in {settings.out} has {key} {value}: keep that")
     for flag in ("epochs", "batch_size", "latent_dim", "snapshot_every", "steps_per_epoch"):
         least, value = 1 + (flag == "batch_size"), getattr(settings, flag)
         if value is not None and value < least:
@@ -459,18 +409,16 @@ def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
     if not 0 <= settings.ema < 1 or not 0 <= settings.seed < 2**31:
         parser.error("--ema must be from 0 to below 1, --seed from 0 to 2147483647")
     keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(settings.precision, "float32"))
-    gpus = GPUS[: tf.distribute.get_strategy().num_replicas_in_sync]  # the first one, as a rule
-    names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus]
-    print("Training on", ", ".join(names) or f"{os.cpu_count()} CPU cores")
-    idle = subprocess.getoutput("nvidia-smi -L")  # "GPU 0: ..." where there is one
+    names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in GPUS[:1]]
+    print("Training on", *names or [os.cpu_count(), "CPU cores"])
+    idle = os.popen(f"nvidia-smi -L 2>{os.devnull}").read()  # "GPU 0: ..." where there is one
     if not GPUS and idle.startswith("GPU"):
         print(f'TensorFlow does not use {idle.splitlines()[0]}: pip install "tensorflow[and-cuda]"')
     return settings
 
 
 def main(argv):
-    name = Path(__file__).name
-    parser = argparse.ArgumentParser(name, argparse.SUPPRESS, __doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(Path(__file__).name, argparse.SUPPRESS, __doc__.split("\n")[0])
     add = parser.add_argument  # the exercises at the tutorial's end
     add("--output", choices=tuple(PIXEL_RANGE), default="sigmoid", help="end G with this function")
     add("--batch-norm", action="store_true", help="put BatchNormalization into G")
@@ -479,17 +427,15 @@ def main(argv):
     settings = parse_arguments(parser, argv, n_epochs=100, n_batch=256, latent_dim=100)
     if not 0.5 < settings.real_target <= 1:
         parser.error("--real-target must be above 0.5 and at most 1")
-    trained = False
     try:
-        dataset = load_real_samples(settings.data)
-        while not trained:  # again with the next seed, where --on-collapse restart asks for it
+        dataset, again = load_real_samples(settings.data), True
+        while again:  # with the next seed, where --on-collapse restart asks for it
             keras.utils.set_random_seed(settings.seed)
             d_model = define_discriminator()
-            g_model = define_generator(
-                settings.latent_dim, settings.output, settings.batch_norm, settings.upsample
-            )
+            exercises = settings.output, settings.batch_norm, settings.upsample
+            g_model = define_generator(settings.latent_dim, *exercises)
             gan_model = define_gan(g_model, d_model, settings.ema)
-            trained = train(g_model, d_model, gan_model, dataset, settings)
+            again = train(g_model, d_model, gan_model, dataset, settings)
     except (OSError, MemoryError, RuntimeError, tf.errors.OpError) as error:  # also h5py's
         parser.error(" ".join(str(error).split()))
 

@@ -41,6 +41,7 @@ def build(name, *flags, root=ROOT):
     script = load(name, root)
     sample = "objects.npz" if script.IMAGE_SHAPE[-1] == 3 else "digits.npz"
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(script, "train") as train:
+        train.return_value = None  # the training came to its end
         script.main(["--data", str(ROOT / "samples" / sample), "--out", folder, *flags])
     return script, *train.call_args.args
 

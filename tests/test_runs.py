@@ -109,7 +109,7 @@ def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path):
     assert about["class_names"] == ([str(k) for k in range(10)] if name in LABELLED else [])
     assert about["settings"]["batch_size"] and about["versions"]["keras"] == keras.__version__
     assert str(tmp_path) not in json.dumps(about)
-    passing = {"out", "data", "epochs", "resume", "on_collapse", "snapshot_every", "dataset"}
+    passing = {"out", "data", "epochs", "resume", "on_collapse", "dataset"}
     assert not set(about["settings"]) & passing
     height, width, channels = script.IMAGE_SHAPE
     grid = cells(out / "generated_plot_e003.png", height, width)
@@ -364,7 +364,7 @@ def test_a_large_folder_shows_how_far_it_was_read(tmp_path, capsys):
     image = np.zeros((28, 28, 1), np.uint8)
     save_pictures(tmp_path, [image] * 1001, ["x"] * 1001)
     importlib.import_module("mnist_gan").load_real_samples(tmp_path)
-    assert "1000 of 1001" in capsys.readouterr().out
+    assert "1000 pictures read" in capsys.readouterr().out
 
 
 def test_data_that_cannot_be_used_gets_one_line(tmp_path, monkeypatch, capsys):
@@ -387,7 +387,7 @@ def test_data_that_cannot_be_used_gets_one_line(tmp_path, monkeypatch, capsys):
     assert "5 labels" in error("cgan_mnist", x_train=x, y_train=y[:5])
     assert "1 classes" in error("cgan_mnist", x_train=x, y_train=0 * y)
     (tmp_path / "folder").mkdir()
-    assert "(0, 28, 28, 1)" in error("mnist_gan", "folder")
+    assert "(0,)" in error("mnist_gan", "folder")
     keras.utils.save_img("folder/whole.png", x[0, ..., None])
     assert "1 classes" in error("cgan_mnist", "folder")
     (tmp_path / "folder/torn.png").write_bytes((tmp_path / "folder/whole.png").read_bytes()[:50])
@@ -443,14 +443,8 @@ def test_a_terminal_sees_the_line_redrawn_with_epoch_and_time_left(tmp_path):
             break
         shown += part
     assert process.wait() == 0, shown
-    drawn = shown.decode().split("\r")
-    assert (
-        sum(
-            bool(re.match(r">2, [123]/3, d=N, g=N, \d+ s left".replace("N", NUMBER), line))
-            for line in drawn
-        )
-        == 3
-    ), drawn
+    line = r">2, [123]/3, d=N, g=N, \d+ s left\x1b\[K\r".replace("N", NUMBER)
+    assert len(re.findall(line, shown.decode())) == 3, shown
     assert "\n>Accuracy real" in shown.decode()
 
 

@@ -27,7 +27,7 @@ import numpy as np
 
 N_BATCHES = 100  # that D trains alone
 # functions of a training script that are used here
-PARTS = {"generate_real_samples", "save_plot", "summarize_performance", "save_generator"}
+PARTS = {"generate_real_samples", "save_plot", "summarize_performance", "save_files"}
 PARTS |= {"train", "main"}
 
 
@@ -63,7 +63,7 @@ def show_models(script, out, models, dataset, settings):
 
 def show_untrained(script, out, models, dataset, settings):
     """Draw the grid that a run would draw after no epoch at all."""
-    script.save_generator = lambda *args: None
+    script.save_files = lambda *args: None
     g_model, d_model, _ = models
     script.summarize_performance(0, g_model, d_model, dataset, settings)
     shutil.copyfile(settings.out / "generated_plot_e000.png", out / "untrained_plot.png")
@@ -151,7 +151,6 @@ def main(argv=None):
             out.mkdir(parents=True, exist_ok=True)
             settings.out = Path(scratch)
             STAGES[args.stage](script, out, (g_model, d_model, gan_model), dataset, settings)
-            return True  # as a training that came to its end
 
         script.train = show
         if "--resume" in flags:  # look at the run in --out, with its settings and its data
