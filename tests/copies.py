@@ -10,6 +10,7 @@ NAME`; it must equal that part of FILE. Two scripts must not have the same funct
 
 import argparse
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -36,6 +37,7 @@ TUTORIAL = {
 }
 
 
+@functools.cache
 def functions(text):
     """Return {name: (first, last)}, the line numbers of the top-level functions, from 0."""
     found = {}

@@ -178,11 +178,11 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, train, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
-    command = [sys.executable, ROOT / "cgan_mnist.py", "--data", DIGITS, "--out", "run"]
+    command = [sys.executable, PATHS["mlp_gan"], "--data", DIGITS, "--out", "run"]
     command = [*map(str, command), *"--batch-size 16 --epochs 3 --steps-per-epoch 150".split()]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
-        if line.startswith(">1, 50/150"):
+        if line.startswith(">1, 60/150"):
             break
     process.send_signal(number)
     rest = process.communicate(timeout=60)[0]
@@ -191,7 +191,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
     rows = (tmp_path / "run/losses.csv").read_text().splitlines()
     assert 50 < len(rows) < 450
 
-    done = run(tmp_path, ROOT / "cgan_mnist.py", "--resume", "--out", "run")
+    done = run(tmp_path, PATHS["mlp_gan"], "--resume", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/losses.csv").read_text().splitlines()[: len(rows)] == rows
     losses = losses_of(tmp_path / "run")
