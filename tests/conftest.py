@@ -1,5 +1,17 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / folder) for folder in (".", "variants", "tools", "tests")]
+
+
+@pytest.fixture
+def eagerly():
+    """Run what tf.function would compile as plain Python, which is quicker for a few batches."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -146,10 +146,10 @@ def test_two_workers_train_as_one_and_the_first_alone_writes(tmp_path, runs):
 
 def test_a_signal_at_one_worker_stops_both_and_resume_goes_on(tmp_path):
     # the second's clock is fast: if each went by its own, they would save at different batches
-    script, head = tmp_path / "cgan_mnist.py", "import time\n"
+    script, head = tmp_path / "mlp_gan.py", "import time\n"
     fast = "t = time.monotonic\nif 'index\": 1' in os.environ['TF_CONFIG']:\n"
     fast += "    time.monotonic = lambda: 200 * t()\n"
-    script.write_text(PATHS["cgan_mnist"].read_text().replace(head, head + fast, 1))
+    script.write_text(PATHS["mlp_gan"].read_text().replace(head, head + fast, 1))
     flags, before = ["--batch-size", 16, "--out", tmp_path / "run", "--epochs"], []
     for epochs, index, number in ((50, 1, signal.SIGINT), (60, 0, signal.SIGTERM)):
         with two_workers(

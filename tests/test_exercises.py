@@ -19,7 +19,7 @@ TRIAL = ["--batch-size", "8", "--steps-per-epoch", "1", "--snapshot-every", "1"]
 
 
 @pytest.fixture
-def trial(train):  # noqa: F811
+def trial(train, eagerly):  # noqa: F811
     """Return a function that trains a batch an epoch in the current folder."""
 
     def trial(name, *flags, out="run"):
@@ -118,7 +118,7 @@ def test_mlp_gan_shows_the_first_epoch_and_every_twentieth(train):  # noqa: F811
     assert grids == [f"generated_plot_e{epoch:03d}.png" for epoch in (1, 20, 21)]
 
 
-def test_comparison_of_optimizers(train, capsys):  # noqa: F811
+def test_comparison_of_optimizers(train, capsys, eagerly):  # noqa: F811
     compare = ["--data", OBJECTS, "--batch-size", 8, "--steps-per-epoch", 2, "--epochs", 1]
     compare += ["--compare-optimizers", "--out", "run"]
     train("colour_gan", *compare)

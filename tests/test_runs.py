@@ -216,7 +216,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
     assert process.wait(timeout=5) == -signal.SIGINT
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(train, tmp_path, capsys):
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(eagerly, train, tmp_path, capsys):
     train("mnist_gan", *SMALL, "--epochs", 2, "--snapshot-every", 1, "--out", "run")
     rows = (tmp_path / "run/losses.csv").read_text().splitlines()
     older, newest = sorted((tmp_path / "run/checkpoint").glob("*.data*"))
@@ -233,7 +233,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(train, tmp_path, capsy
     assert (tmp_path / "run/losses.csv").read_text().splitlines() == rows
 
 
-def test_a_checkpoint_is_due_a_minute_after_the_last(train, tmp_path, monkeypatch):
+def test_a_checkpoint_is_due_a_minute_after_the_last(eagerly, train, tmp_path, monkeypatch):
     script = importlib.import_module("mnist_gan")
     seconds = iter(range(0, 10**6, 25))  # between two looks at the clock
     monkeypatch.setattr(script.time, "monotonic", lambda: next(seconds))
@@ -262,7 +262,7 @@ def refused(name, capsys, *flags):
     return error
 
 
-def test_a_run_is_neither_overwritten_nor_resumed_by_mistake(train, tmp_path, capsys):
+def test_a_run_is_neither_overwritten_nor_resumed_by_mistake(eagerly, train, tmp_path, capsys):
     train("mnist_gan", *SMALL, "--epochs", 1, "--out", "run")
     before = snapshot_of(tmp_path)
     with np.load(DIGITS) as file:
@@ -281,8 +281,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_by_mistake(train, tmp_path, ca
 
 
 def test_of_two_starts_on_one_folder_one_is_refused(tmp_path):
-    command = [sys.executable, ROOT / "mlp_gan.py", *SMALL, "--epochs", "1", "--out", "run"]
-    command[1] = PATHS["mlp_gan"]
+    command = [sys.executable, PATHS["mlp_gan"], *SMALL, "--epochs", "1", "--out", "run"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     both = [subprocess.Popen(command, cwd=tmp_path, **pipes) for _ in range(2)]
     errors = [process.communicate(timeout=120)[1] for process in both]
@@ -321,7 +320,7 @@ def test_a_folder_of_pictures_gives_the_same_data_as_an_npz(tmp_path):
     np.testing.assert_array_equal(mnist.load_real_samples(tmp_path), x[order])
 
 
-def test_own_classes_of_any_number(train, tmp_path, capsys):
+def test_own_classes_of_any_number(eagerly, train, tmp_path, capsys):
     """Three folders of pictures: the grid has three columns, and --labels takes their names."""
     with np.load(DIGITS) as file:
         x, y = file["x_train"][..., None], file["y_train"]
@@ -339,7 +338,7 @@ def test_own_classes_of_any_number(train, tmp_path, capsys):
     assert "acgan_mnist.py: error: " in refused("acgan_mnist", capsys, "--data", "own/ant")
 
 
-def test_of_many_classes_the_grid_shows_the_first_20(train, tmp_path):
+def test_of_many_classes_the_grid_shows_the_first_20(eagerly, train, tmp_path):
     x = np.random.default_rng(1).integers(0, 256, (60, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "many.npz", x_train=x, y_train=np.arange(60)[:, None] % 26)
     flags = ["--batch-size", 4, "--epochs", 1, "--steps-per-epoch", 2, "--out"]
@@ -418,7 +417,7 @@ def test_data_that_cannot_be_downloaded(tmp_path, monkeypatch, capsys):
 # ---- what is said --------------------------------------------------------------------------------
 
 
-def test_piped_an_epoch_prints_at_most_ten_lines(train, capsys):
+def test_piped_an_epoch_prints_at_most_ten_lines(eagerly, train, capsys):
     train("mnist_gan", "--data", DIGITS, "--batch-size", 2, "--steps-per-epoch", 35, "--epochs", 1)
     lines = re.findall(r"^>1, (\d+)/35, d=", capsys.readouterr().out, re.M)
     assert 8 <= len(lines) <= 10 and lines[-1] == "35"

@@ -109,9 +109,8 @@ def test_discriminator_alone_soon_tells_random_pixels(name, monkeypatch, capsys)
     within = 20 if name in COLOUR else 50
     monkeypatch.setattr(stages, "N_BATCHES", within)
     flags = [] if name in ("mnist_gan", "cifar10_gan") else ["--batch-size", 32]
-    flags += (
-        ["--margin", 30] if name == "ebgan_mnist" else []
-    )  # above what random pixels begin with
+    if name == "ebgan_mnist":
+        flags += ["--margin", 30]  # above what random pixels begin with
     show(name, "discriminator", "--data", data_of(name), *flags)
     lines = capsys.readouterr().out.splitlines()
     number = r"([\d.]+)" if name == "ebgan_mnist" else r"(\d+)%"
