@@ -207,21 +207,6 @@ def summarize_performance(epoch, g_model, d_model, dataset, settings, n_samples=
     save_files(g_model, epoch, settings, about | {"pixel_range": PIXEL_RANGE})
 
 
-def compile_update(optimizer, weights):
-    """Build an optimizer; return update(*gradients), which moves the weights.
-
-    There are 13 million: XLA makes one pass over them of Adam's many. On a GPU it compiles all of
-    the step, and what several devices send to each other it cannot.
-    """
-    optimizer.build(weights)
-
-    def update(*gradients):
-        optimizer.apply(gradients, weights)
-
-    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    return tf.function(update, jit_compile=True) if alone and not GPUS else update
-
-
 def make_train_step(g_model, d_model, gan_model, dataset, settings):
     """Compile the tutorial's batch: train_step(step, n) trains n batches from number `step` on."""
     n_batch, latent_dim = settings.batch_size, settings.latent_dim
@@ -233,8 +218,9 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
     in_d = {id(weight) for weight in d_weights}
     q_weights = [weight for weight in dq_model.trainable_variables if id(weight) not in in_d]
     d_averages = d_model.non_trainable_weights  # of BatchNormalization
-    update_d = compile_update(d_model.optimizer, d_weights + q_weights)
-    update_g = compile_update(gan_model.optimizer, g_weights + q_weights)  # G's first: `average`
+    dq_weights, gq_weights = d_weights + q_weights, g_weights + q_weights  # G's first: `average`
+    d_model.optimizer.build(dq_weights)
+    gan_model.optimizer.build(gq_weights)
 
     def train_batch(step):
         seeds = tf.random.split(tf.stack([settings.seed, step]), 3)
@@ -246,9 +232,9 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         # ---- Update D and Q: maximise log D(x) + log(1 - D(G(z, c))) + log Q(c | G(z, c)) ----
         with tf.GradientTape() as tape:
             real, fake = dq_model(X_real, training=True), dq_model(X_fake, training=True)
-            d_real, d_fake = bce(y_real, real["real"]), bce(y_fake, fake["real"])
+            d = bce(y_real, real["real"]), bce(y_fake, fake["real"])
             q = ce(category, fake["category"]), mse(codes, fake["codes"])
-        update_d(*tape.gradient([d_real, d_fake, *q], d_weights + q_weights))  # of their sum
+        d_model.optimizer.apply(tape.gradient(d + q, dq_weights), dq_weights)  # of the losses' sum
 
         # ---- Update G and Q by the composite: maximise log D(G(z, c)) + log Q(c | G(z, c)) ----
         averages = [tf.identity(average) for average in d_averages]
@@ -258,10 +244,10 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         with tf.GradientTape() as tape:
             out = gan_model(points, training=True)
             g = bce(y_gan, out["real"]), ce(category, out["category"]), mse(codes, out["codes"])
-        update_g(*tape.gradient(g, g_weights + q_weights))
+        gan_model.optimizer.apply(tape.gradient(g, gq_weights), gq_weights)
         for average, before in zip(d_averages, averages, strict=True):
             average.assign(before)  # this update leaves nothing behind in D
-        return tf.stack([d_real, d_fake, *g])
+        return tf.stack([*d, *g])
 
     return compile_batches(train_batch)
 

@@ -111,11 +111,12 @@ def cells(path, height, width, margin=1, zoom=2):
 def grid_point(name, row, column):
     """Return what a script's generator is fed for one image of the grids of a run with seed 1."""
     script, seed = importlib.import_module(name), (1, -1)
-    if name in INFOGANS:
-        n_noise = 62 if name == "infogan_mnist" else 38
-        points = np.array(script.generate_latent_points(n_noise, 10, seed))[row]
-        points[n_noise : n_noise + 10] = np.eye(10)[column]
-        return points[None]
+    if name == "infogan_mnist":
+        point = np.array(script.generate_latent_points(62, 10, seed))[row]
+        return np.concatenate([point[:62], np.eye(10)[column], point[72:]])[None]
+    if name == "infogan_labelled":  # the codes change downwards while the noise stays
+        noise = np.array(script.generate_latent_points(38, 100, seed))[0, :38]
+        return np.concatenate([noise, np.eye(10)[column], [-1 + 2 * row / 9] * 2])[None]
     if name in LABELLED:
         noise, _ = script.generate_latent_points(100, 10, seed)
         return [noise[row][None], np.array([[column]])]

@@ -9,7 +9,7 @@ import keras
 import matplotlib.image
 import numpy as np
 import pytest
-from helpers import DIGITS, OBJECTS, cells, data_of, losses_of, prepare
+from helpers import DIGITS, OBJECTS, cells, data_of, grid_point, losses_of, prepare
 from keras import layers
 from test_runs import description, refused, train  # noqa: F401 - a fixture
 
@@ -140,19 +140,15 @@ def test_comparison_of_optimizers(train, capsys, eagerly):  # noqa: F811
 
 
 def test_labelled_infogan_draws_its_two_pictures(trial, capsys):
-    script = trial("infogan_labelled", "--without-cr", "--epochs", 1)
+    trial("infogan_labelled", "--without-cr", "--epochs", 1)
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r">Class accuracy test: [\d.]+%, fake: \d+%", lines[-1]), lines
-    sheet = cells("run/generated_plot_e001_codes.png", 28, 28)
+    sheet = cells("run/generated_plot_e001.png", 28, 28)
     assert sheet.shape[:2] == (10, 10)
-    # a column is a label, and the codes change downwards while the noise stays
     model = keras.models.load_model("run/generator_model_001.h5")
     assert [p["size"] for p in description("run/generator_model_001.h5")["latent"]] == [38, 10, 2]
-    noise = np.array(script.generate_latent_points(38, 10, (1, -2)))[:1, :38]
     for row, column in ((0, 3), (9, 7)):
-        codes = np.full((1, 2), -1 + 2 * row / 9)
-        point = np.concatenate([noise, np.eye(10)[[column]], codes], axis=1)
-        image = 1 - model.predict(point, verbose=0)[0]
+        image = 1 - model.predict(grid_point("infogan_labelled", row, column), verbose=0)[0]
         np.testing.assert_allclose(sheet[row, column], np.repeat(image, 3, axis=-1), atol=0.01)
     assert matplotlib.image.imread("run/generated_plot_e001_labels.png")[..., :3].std() > 0.05
 

@@ -10,8 +10,7 @@
     python generate.py runs/infogan_labelled/generator_model_050.h5 --labels 0-9
 
 As infogan_mnist.py, but Q learns the classes from the labels of real digits (cr), and has to find
-them again in the fakes made with those labels (cf). Two cores of an AMD EPYC: 0.23 s a batch; after
-3 epochs Q names the class of 98.3% of the test digits (docs/infogan_labelled.md).
+them again in the fakes made with those labels (cf). Losses and pictures: docs/infogan_labelled.md.
 
 Tutorial: "GAN collection 3: InfoGAN and AC-GAN". Paper: Chen et al. 2016, arXiv:1606.03657.
 """
@@ -187,44 +186,29 @@ def save_plot(examples, path, pixel_range, n_columns=10):
 
 
 def summarize_performance(epoch, g_model, d_model, dataset, settings, n_samples=100):
-    """Report D's and Q's accuracy; save the grid, the tutorial's two pictures, and G."""
-    seed, n_classes = (settings.seed, -1), len(settings.class_names)
-    path, n_columns = str(settings.out / f"generated_plot_e{epoch:03d}"), min(n_classes, 20)
+    """Report D's and Q's accuracy; save the tutorial's two pictures, and G."""
+    names, path = settings.class_names, str(settings.out / f"generated_plot_e{epoch:03d}")
+    seed, n_classes, n = (settings.seed, -1), len(names), min(len(names), 20)  # n columns
     (X_real, _), y_real = generate_real_samples(dataset, n_samples, seed, n_classes)
     acc_real = np.mean(keras.metrics.binary_accuracy(y_real, d_model(X_real)["real"]))
-    points = generate_latent_points(settings.latent_dim, 10, seed, n_classes)
-    noise, _, codes = tf.split(points, [settings.latent_dim, n_classes, N_CODES], 1)
-    category = tf.tile(tf.eye(n_columns, n_classes), [10, 1])
-    rows = tf.repeat(noise, n_columns, 0), category, tf.repeat(codes, n_columns, 0)
-    X_fake, y_fake = generate_fake_samples(g_model, tf.concat(rows, 1))
+    points = generate_latent_points(settings.latent_dim, n_samples, seed, n_classes)
+    noise, category, codes = tf.split(points, [settings.latent_dim, n_classes, N_CODES], 1)
+    X_fake, y_fake = generate_fake_samples(g_model, points)
     out = d_model(X_fake)
     acc_fake = np.mean(keras.metrics.binary_accuracy(y_fake, out["real"]))
     print(f">Accuracy real: {acc_real:.0%}, fake: {acc_fake:.0%}")
-    save_plot(X_fake, f"{path}.png", PIXEL_RANGE, n_columns)
     X_test, y_test = load_test_samples(dataset, settings)
     parts = [X_test[k : k + 500] for k in range(0, len(X_test), 500)]  # to spare memory
     seen = np.concatenate([np.argmax(d_model(part)["q_category"], 1) for part in parts])
     drawn = np.argmax(out["q_category"], 1) == np.argmax(category, 1)
     print(f">Class accuracy test: {np.mean(seen == y_test):.1%}, fake: {np.mean(drawn):.0%}")
-    first = [np.argmax(y_test == k) for k in range(n_columns)]  # the first of each class
-    save_tutorials_plots(path, g_model, d_model, X_test[first], settings)
-    parts = ("noise", settings.latent_dim, "normal"), ("category", n_classes, "one-hot")
-    parts += (("codes", N_CODES, "uniform"),)
-    latent = [dict(zip(("name", "size", "distribution"), part, strict=True)) for part in parts]
-    about = {"kind": "infogan", "latent": latent, "pixel_range": PIXEL_RANGE}
-    about |= {"classes": n_classes, "class_names": settings.class_names}
-    save_files(g_model, epoch, settings, about)
 
-
-def save_tutorials_plots(path, g_model, d_model, X_real, settings):
-    """Save PATH_labels.png, real images over fakes as Q sees them, and PATH_codes.png, a sweep."""
-    names, n = settings.class_names, len(X_real)
-    points = generate_latent_points(settings.latent_dim, n, (settings.seed, -2), len(names))
-    noise, _, codes = tf.split(points, [settings.latent_dim, len(names), N_CODES], 1)
-    category = tf.eye(n, len(names))
-    X_fake, _ = generate_fake_samples(g_model, tf.concat([noise, category, codes], 1))
+    # of each class a real test image over a fake, with what Q finds in them
+    category, first = tf.eye(n, n_classes), [np.argmax(y_test == k) for k in range(n)]
+    points = tf.concat([noise[:n], category, codes[:n]], 1)
+    X_both = X_test[first], generate_fake_samples(g_model, points)[0]
     figure, axes = plt.subplots(2, n, figsize=(1.2 * n, 3.4), layout="constrained")
-    for row, X in zip(axes, (X_real, X_fake), strict=True):
+    for row, X in zip(axes, X_both, strict=True):
         out = d_model(X)
         seen, found = np.argmax(out["q_category"], 1), np.round(out["q_codes"], 2)
         for k, axis in enumerate(row):
@@ -233,26 +217,16 @@ def save_tutorials_plots(path, g_model, d_model, X_real, settings):
             axis.set_title(f"class {names[seen[k]]}, label {names[k]}\n{found[k]}", fontsize=8)
     figure.savefig(f"{path}_labels.png")
     plt.close(figure)
-    sweep = tf.repeat(tf.linspace(-1.0, 1.0, 10)[:, None], N_CODES, 1)
-    rows = tf.repeat(noise[:1], 10 * n, 0), tf.tile(category, [10, 1]), tf.repeat(sweep, n, 0)
-    X_fake, _ = generate_fake_samples(g_model, tf.concat(rows, 1))
-    save_plot(X_fake, f"{path}_codes.png", PIXEL_RANGE, n)
 
-
-# Copied from infogan_mnist.py
-def compile_update(optimizer, weights):
-    """Build an optimizer; return update(*gradients), which moves the weights.
-
-    There are 13 million: XLA makes one pass over them of Adam's many. On a GPU it compiles all of
-    the step, and what several devices send to each other it cannot.
-    """
-    optimizer.build(weights)
-
-    def update(*gradients):
-        optimizer.apply(gradients, weights)
-
-    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    return tf.function(update, jit_compile=True) if alone and not GPUS else update
+    # the grid: a column a class, of one noise, in whose rows both codes go from -1 to 1
+    codes = tf.repeat(tf.linspace([-1.0] * N_CODES, [1.0] * N_CODES, 10), n, 0)
+    points = tf.concat([tf.repeat(noise[:1], 10 * n, 0), tf.tile(category, [10, 1]), codes], 1)
+    save_plot(generate_fake_samples(g_model, points)[0], f"{path}.png", PIXEL_RANGE, n)
+    parts = ("noise", settings.latent_dim, "normal"), ("category", n_classes, "one-hot")
+    parts += (("codes", N_CODES, "uniform"),)
+    latent = [dict(zip(("name", "size", "distribution"), part, strict=True)) for part in parts]
+    about = {"kind": "infogan", "latent": latent, "pixel_range": PIXEL_RANGE}
+    save_files(g_model, epoch, settings, about | {"classes": n_classes, "class_names": names})
 
 
 def make_train_step(g_model, d_model, gan_model, dataset, settings):
@@ -266,10 +240,9 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         layer.trainable = True
     dq_weights, g_weights = d_model.trainable_variables, g_model.trainable_variables
     gq_weights = g_weights + [weight for weight in dq_weights if weight.path.startswith("q_")]
-    shared = [layer for layer in d_model.layers if not layer.name.startswith("q_")]
-    d_averages = [v for layer in shared for v in layer.non_trainable_weights]
-    update_d = compile_update(d_model.optimizer, dq_weights)
-    update_g = compile_update(gan_model.optimizer, gq_weights)
+    d_averages = [w for w in d_model.non_trainable_weights if not w.path.startswith("q_")]
+    d_model.optimizer.build(dq_weights)
+    gan_model.optimizer.build(gq_weights)
 
     def train_batch(step):
         seeds = tf.random.split(tf.stack([settings.seed, step]), 3)
@@ -282,10 +255,10 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         # and, for the class y of a real image, log Q(y | x)
         with tf.GradientTape() as tape:
             real, fake = d_model(X_real, training=True), d_model(X_fake, training=True)
-            d_real, d_fake = bce(y_real, real["real"]), bce(y_fake, fake["real"])
-            q_fake = cf * ce(labels, fake["q_category"]) + mse(codes, fake["q_codes"])
-            q_real = cr * ce(labels, real["q_category"])
-        update_d(*tape.gradient([d_real, d_fake, q_fake, q_real], dq_weights))  # of their sum
+            d = bce(y_real, real["real"]), bce(y_fake, fake["real"])
+            q = cf * ce(labels, fake["q_category"]) + cr * ce(labels, real["q_category"])
+            d_loss = sum(d) + q + mse(codes, fake["q_codes"])
+        d_model.optimizer.apply(tape.gradient(d_loss, dq_weights), dq_weights)
 
         # ---- Update G and Q by the composite: maximise log D(G(z, c)) + log Q(c | G(z, c)) ----
         averages = [tf.identity(average) for average in d_averages]
@@ -294,13 +267,12 @@ def make_train_step(g_model, d_model, gan_model, dataset, settings):
         y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
         with tf.GradientTape() as tape:
             out = gan_model(points, training=True)
-            g, q_codes = bce(y_gan, out["real"]), mse(codes, out["q_codes"])
-            q_category = ce(category, out["q_category"])
-            g_loss = g + cf * q_category + q_codes
-        update_g(*tape.gradient(g_loss, gq_weights))
+            g = bce(y_gan, out["real"]), ce(category, out["q_category"]), mse(codes, out["q_codes"])
+            g_loss = g[0] + cf * g[1] + g[2]
+        gan_model.optimizer.apply(tape.gradient(g_loss, gq_weights), gq_weights)
         for average, before in zip(d_averages, averages, strict=True):
             average.assign(before)  # this update leaves nothing behind in D
-        return tf.stack([d_real, d_fake, g, q_category, q_codes])
+        return tf.stack([*d, *g])
 
     return compile_batches(train_batch)
 
