@@ -27,6 +27,7 @@ final generator); the manners of the command line are those of StyleGAN3's gen_i
 import argparse
 import collections
 import contextlib
+import json
 import math
 import os
 import re
@@ -39,6 +40,7 @@ import numpy as np
 try:
     from generator_files import (
         GeneratorFileError,
+        check_description,
         find_inputs,
         image_shape,
         open_generator,
@@ -92,11 +94,15 @@ def generate_latent_points(parts, n_samples, seed):
     return np.concatenate(columns, axis=1, dtype=np.float32)
 
 
-def set_classes(points, labels, parts):
-    """Write the classes (n,) into the one-hot part, if any, of latent points (n, width)."""
+def set_classes(points, labels, parts, meaning=None):
+    """Write the classes (n,) into the one-hot part, if any, of latent points (n, width).
+
+    `meaning` is the class of each category, where that is known and not the category's own number.
+    """
     category = part_columns(parts, "one-hot")
     if category:
-        points[:, category] = np.eye(len(category))[labels]
+        order = np.argsort(meaning) if meaning else range(len(category))
+        points[:, category] = np.eye(len(category))[order][labels]
 
 
 def vector_points(vector, parts):
@@ -142,13 +148,16 @@ def find_classes(text, names):
     return classes
 
 
-def plan_images(args, parts, classes):
-    """Decide which images to make.
+def plan_images(args, about):
+    """Decide which images of the generator that `about` describes to make.
 
     `args.labels` are the classes asked for, a list of int, or None. Returns the latent points
     (n, width), or None where every image gets its own, drawn batch by batch; the classes (n,), int,
     all 0 for a generator without; the picture's rows and columns.
     """
+    parts, classes, meaning = about["latent"], about["classes"], about.get("map")
+    if args.labels and about["kind"] == "infogan" and not (meaning or about["class_names"]):
+        warn("--labels counts categories, whose meaning is unknown here: evaluate.py finds it")
     if args.labels and not classes:
         warn("--labels is ignored: this generator has no classes")
     elif args.labels and max(args.labels) >= classes:
@@ -162,13 +171,14 @@ def plan_images(args, parts, classes):
         category = part_columns(parts, "one-hot")
         if complete and category:
             labels, across = points[:, category].argmax(axis=1), 1
+            labels = np.take(meaning or range(classes), labels)
             if args.labels:
                 warn("--labels is ignored: the points of --vector hold their classes")
         else:
             across = len(columns) if args.labels else 1
             labels = np.tile(columns[:across], len(points))
             points = points.repeat(across, axis=0)
-            set_classes(points, labels, parts)
+            set_classes(points, labels, parts, meaning)
         if not args.grid:  # one column a class, or else a square
             cols = min(100, across if across > 1 else math.ceil(math.sqrt(len(points))))
             rows = 100
@@ -177,12 +187,15 @@ def plan_images(args, parts, classes):
     else:  # a row shares its latent point, a column its class
         points = generate_latent_points(parts, rows, (args.seed, 0)).repeat(cols, axis=0)
         labels = np.tile(np.resize(columns, cols), rows)
-        set_classes(points, labels, parts)
+        set_classes(points, labels, parts, meaning)
     return points, labels, min(rows, math.ceil(len(labels) / cols)), cols
 
 
 def run_model(model, points, labels, latent, label):
-    """Return the generator's images (n, height, width, channels), unscaled, as float32."""
+    """Return the generator's images (n, height, width, channels), unscaled, as float32.
+
+    Raises GeneratorFileError where it does not run, or gives no finite numbers.
+    """
     feed = [None] * len(model.inputs)
     feed[latent] = points.reshape(-1, *model.inputs[latent].shape[1:])
     if label is not None:
@@ -194,9 +207,12 @@ def run_model(model, points, labels, latent, label):
             output = model.predict_on_batch(feed if len(feed) > 1 else feed[0])
         output = output.astype(np.float32)
     except Exception as error:
-        fail(f"the generator does not run here: {str(error)[:300]}")
+        message = f"the generator does not run here: {str(error)[:300]}"
+        raise GeneratorFileError(message) from None
     if not np.isfinite(output).all():
-        fail("the generator gives no finite numbers: training diverged, take an earlier snapshot")
+        raise GeneratorFileError(
+            "the generator gives no finite numbers: training diverged, take an earlier snapshot"
+        )
     return output.reshape(-1, *image_shape(model.output_shape))
 
 
@@ -210,7 +226,7 @@ def draw_images(model, inputs, about, points, labels, seed):
         batch_labels = labels[start : start + BATCH]
         if points is None:
             batch = generate_latent_points(parts, len(batch_labels), (seed, start // BATCH))
-            set_classes(batch, batch_labels, parts)
+            set_classes(batch, batch_labels, parts, about.get("map"))
         else:
             batch = points[start : start + BATCH]
         images = run_model(model, batch, batch_labels, *inputs)
@@ -331,6 +347,30 @@ def parse_vector(text):
     return vector
 
 
+def choose_snapshot(path):
+    """Return the snapshot to sample, for a file itself, and what evaluate.py found of it, a dict.
+
+    What it found, with "map" and "class_names", is of a run's best snapshot alone.
+    """
+    folder = path if path.is_dir() else path.parent
+    best, name = folder / "best.json", path.name
+    try:
+        found = json.loads(best.read_text()) if best.exists() else {"file": None}
+        if path.is_dir():
+            last = [file.name for file in sorted(folder.glob("generator_model_*.h5"))][-1:]
+            name = found["file"] or "".join(last)
+        meaning = {key: found[key] for key in ("map", "class_names") if found.get("map")}
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):
+        fail(f"{best} is damaged: run evaluate.py again, or remove it")
+    if not isinstance(name, str) or Path(name).name != name:
+        fail(f"{best} names no file of its own folder: run evaluate.py again, or remove it")
+    if path.is_dir():
+        if not (folder / name).is_file():
+            fail(f"{folder} holds no snapshot {name or 'generator_model_NNN.h5'}")
+        print(f"Sampling {name}, the {'best' if found['file'] else 'last'} snapshot of {folder}")
+    return folder / name, meaning if name == found["file"] else {}
+
+
 def parse_args(argv):
     """Read the command line; mistakes that show without the model end the program here."""
     parser = argparse.ArgumentParser(
@@ -340,12 +380,10 @@ def parse_args(argv):
     )
     parser.error = fail  # one line, without the usage
     add = parser.add_argument
-    add("model", metavar="MODEL.h5", type=Path, help="generator, as saved with model.save()")
+    model = "generator, as saved with model.save(), or a run: its best snapshot, or else its last"
+    add("model", metavar="MODEL.h5|RUN", type=Path, help=model)
     add(
-        "--out",
-        metavar="FILE.png",
-        type=Path,
-        help="the picture (default: MODEL_samples.png in the current folder)",
+        "--out", metavar="FILE.png", type=Path, help="the picture (default: MODEL_samples.png here)"
     )
     add(
         "--grid",
@@ -375,20 +413,13 @@ def parse_args(argv):
         help="images for --images and --npz, each of its own latent point, classes in turn; the "
         "picture shows the first",
     )
-    add(
-        "--images",
-        metavar="DIR",
-        type=Path,
-        help="write the images as PNG files into a new folder, by class if there are classes",
-    )
-    add(
-        "--npz",
-        metavar="FILE.npz",
-        type=Path,
-        help="write images (n, h, w, c) in [0, 1], and labels, class_names and codes if any",
-    )
+    images = "write the images as PNG files into a new folder, by class if there are classes"
+    add("--images", metavar="DIR", type=Path, help=images)
+    npz = "write images (n, h, w, c) in [0, 1], and labels, class_names and codes if any"
+    add("--npz", metavar="FILE.npz", type=Path, help=npz)
     add("--show", action="store_true", help="open the picture in a window")
     args = parser.parse_args(argv)
+    args.model, args.meaning = choose_snapshot(args.model)
     args.out = args.out or Path(f"{args.model.stem}_samples.png")
     if args.seed < 0 or (args.count is not None and args.count < 1):
         fail("--seed starts at 0 and --count at 1")
@@ -415,14 +446,15 @@ def main(argv=None):
     """Run the command line `argv` (default: sys.argv); returns None or raises SystemExit(2)."""
     args = parse_args(argv)
     try:
-        about = read_description(args.model) or {"class_names": []}
+        about = (read_description(args.model) or {"class_names": []}) | args.meaning
         if args.labels is not None:  # before TensorFlow starts, which takes seconds
             args.labels = find_classes(args.labels, about["class_names"])
         model, about = open_generator(args.model)
+        about = check_description(args.model, about | args.meaning)
     except GeneratorFileError as error:
         fail(error)
-    inputs, parts, classes = find_inputs(model), about["latent"], about["classes"]
-    points, labels, rows, cols = plan_images(args, parts, classes)
+    inputs, classes = find_inputs(model), about["classes"]
+    points, labels, rows, cols = plan_images(args, about)
 
     batches = draw_images(model, inputs, about, points, labels, args.seed)
     n, shape = len(labels), image_shape(model.output_shape)
@@ -436,7 +468,7 @@ def main(argv=None):
         with npz as file:
             for images, batch, batch_labels in batches:
                 shown.extend(images[: rows * cols - len(shown)])
-                codes.append(batch[:, part_columns(parts, "uniform")])
+                codes.append(batch[:, part_columns(about["latent"], "uniform")])
                 if args.images:
                     save_images(args.images, images, batch_labels, subfolders, counts)
                 if args.npz:
@@ -444,6 +476,8 @@ def main(argv=None):
             save_grid(args.out, np.array(shown), rows, cols)
             if about["kind"] == "infogan":
                 arrays["codes"] = np.concatenate(codes)
+    except GeneratorFileError as error:
+        fail(error)
     except OSError as error:
         fail(f"cannot write {error.filename or args.npz or args.out}: {error.strerror or error}")
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ format 1 that is an object with these members; programs may rely on the first si
     classes      how many, 0 without; labels are 0 to classes - 1
     class_names  their names, unique strings in order, or [] where they have none (the default)
     pixel_range  [low, high] of the generator's output
+    map          of an evaluated InfoGAN: the class that each category draws, one to one
     script, epoch, seed, averaged, settings, data, versions: where the generator came from
 
 For a file of another tutorial the first six are worked out from its model, see `describe`. Files of
@@ -154,6 +155,7 @@ def check_description(path, about):
             and all(isinstance(name, str) for name in names)
             and len(names) == len(set(names))
             and len(names) in (0, classes)
+            and sorted(about.get("map") or range(classes)) == [*range(classes)]
             and math.isfinite(high - low)
             and low < high
         )

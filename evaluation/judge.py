@@ -1,0 +1,101 @@
+"""The judge: a small classifier of real images, whose features and classes the figures rest on.
+
+It never sees a generated image while it is trained, and has nothing of a GAN's discriminator.
+Trained once for a set of data, it is kept in the cache folder of Keras (~/.keras/judges, or below
+KERAS_HOME) under the hash of the data and of this file.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+BATCH_SIZE = 128
+EPOCHS = {1: 4, 3: 8}  # by channels of the image; of few images more
+WIDTHS = {1: (32, 64, 64, 96), 3: (48, 96, 192, 192)}
+
+
+def define_judge(shape, n_classes):
+    """Build the judge: image (n, *shape) in [0, 1] -> probabilities (n, n_classes), features."""
+    image = keras.Input(shape)
+    x = layers.Rescaling(2.0, -1.0)(image)
+    for k, width in enumerate(WIDTHS[shape[2]]):
+        strides = 2 if shape[2] == 1 and k != 1 else 1
+        x = layers.Conv2D(width, 3, strides, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.Activation("relu")(x)
+        if shape[2] == 3 and k < 3:
+            x = layers.MaxPooling2D(2)(x)
+    features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
+    seen = layers.Dense(n_classes, activation="softmax", dtype="float32", name="classes")(features)
+    return keras.Model(image, [seen, features], name="judge")
+
+
+def turned(images, labels):
+    """Return images and labels as they are, or where labels are None quarter turns and their count.
+
+    Gidaris et al. 2018: to tell how an image was turned, a network learns what it shows.
+    """
+    if labels is not None:
+        return images, labels
+    turns = np.arange(len(images)) % 4
+    return np.stack([np.rot90(image, k) for image, k in zip(images, turns, strict=True)]), turns
+
+
+def train_judge(data):
+    """Train a judge on the training part of RealImages; return it, and its accuracy on the test's."""
+    x, y = turned(data.x_train, data.y_train)
+    n, height, width, channels = x.shape
+    batch_size = min(BATCH_SIZE, n)
+    steps = n // batch_size
+    epochs = EPOCHS[channels] * max(1, round(10_000 / n))
+    keras.utils.set_random_seed(1)
+    judge = define_judge(x.shape[1:], int(y.max()) + 1)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, epochs * steps, warmup_target=0.004, warmup_steps=steps // 2 + 1
+    )
+    loss = ["sparse_categorical_crossentropy", None]
+    judge.compile(keras.optimizers.Adam(rate), loss, metrics=[["accuracy"], None])
+
+    def shift(images, labels):  # by up to two pixels; and mirror photographs, unlike letters
+        images = tf.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), "SYMMETRIC")
+        images = tf.image.random_crop(images, (batch_size, height, width, channels))
+        if channels == 3 and data.y_train is not None:
+            images = tf.image.random_flip_left_right(images)
+        return tf.cast(images, tf.float32) / 255.0, labels
+
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(n, seed=1)
+    batches = batches.batch(batch_size, drop_remainder=True).map(shift, 2).prefetch(2)
+    judge.fit(batches, epochs=epochs, shuffle=False, verbose=2 if epochs < 20 else 0)
+    x, y = turned(data.x_test, data.y_test)
+    return judge, float(np.mean(ask(judge, x / np.float32(255))[0] == y))
+
+
+def ask(judge, images):
+    """Return for images (n, h, w, c) in [0, 1] the classes that the judge sees, and its features."""
+    answers = [judge(images[k : k + 500], training=False) for k in range(0, len(images), 500)]
+    seen = np.concatenate([np.argmax(probabilities, 1) for probabilities, _ in answers])
+    return seen, np.concatenate([features for _, features in answers]).astype(float)
+
+
+def find_judge(data):
+    """Return the judge for this data and its accuracy: the one in the cache, or a new one."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for array in (data.x_train, data.y_train, data.x_test, data.y_test):
+        digest.update(b"" if array is None else np.ascontiguousarray(array))
+    folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "judges")
+    path = folder / f"{digest.hexdigest()[:16]}.keras"
+    note = path.with_suffix(".txt")
+    if path.exists() and note.exists():
+        return keras.models.load_model(path, compile=False), float(note.read_text())
+    print("Training a judge on the real images; it is kept for the next time")
+    judge, accuracy = train_judge(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    judge.save(path.with_suffix(".part.keras"))
+    os.replace(path.with_suffix(".part.keras"), path)
+    note.write_text(str(accuracy))
+    return judge, accuracy
