@@ -20,7 +20,6 @@ import sys
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 import generate
 from generator_files import (

@@ -31,7 +31,7 @@ def frechet(real, fake_features):
 
 def frechet_with_error(real, fake_features, n_groups=10):
     """Return the Fréchet distance and its standard error, by leaving out a tenth in turn."""
-    groups = np.arange(len(fake_features)) % n_groups
+    groups = np.arange(len(fake_features)) * n_groups // len(fake_features)  # each of all classes
     left = [frechet(real, fake_features[groups != k]) for k in range(n_groups)]
     error = np.sqrt((n_groups - 1) * np.var(left))  # the jackknife, Efron and Stein 1981
     return frechet(real, fake_features), float(error)

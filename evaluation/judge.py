@@ -49,10 +49,8 @@ def turned(images, labels):
 def train_judge(data):
     """Train a judge on the training part of RealImages; return it, and its accuracy on the test's."""
     x, y = turned(data.x_train, data.y_train)
-    n, height, width, channels = x.shape
-    batch_size = min(BATCH_SIZE, n)
-    steps = n // batch_size
-    epochs = EPOCHS[channels] * max(1, round(10_000 / n))
+    n, batch_size = len(x), min(BATCH_SIZE, len(x))
+    steps, epochs = n // batch_size, EPOCHS[x.shape[3]] * max(1, round(10_000 / n))
     keras.utils.set_random_seed(1)
     judge = define_judge(x.shape[1:], int(y.max()) + 1)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -61,16 +59,23 @@ def train_judge(data):
     loss = ["sparse_categorical_crossentropy", None]
     judge.compile(keras.optimizers.Adam(rate), loss, metrics=[["accuracy"], None])
 
-    def shift(images, labels):  # by up to two pixels; and mirror photographs, unlike letters
-        images = tf.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), "SYMMETRIC")
-        images = tf.image.random_crop(images, (batch_size, height, width, channels))
-        if channels == 3 and data.y_train is not None:
-            images = tf.image.random_flip_left_right(images)
-        return tf.cast(images, tf.float32) / 255.0, labels
+    def shift(step, batch):  # by up to two pixels; and mirror photographs, unlike letters
+        seed = tf.stack([1, step])
+        images = tf.pad(batch[0], ((0, 0), (2, 2), (2, 2), (0, 0)), "SYMMETRIC")
+        images = tf.image.stateless_random_crop(images, (batch_size, *x.shape[1:]), seed)
+        if x.shape[3] == 3 and data.y_train is not None:
+            images = tf.image.stateless_random_flip_left_right(images, seed)
+        return tf.cast(images, tf.float32) / 255.0, batch[1]
 
     batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(n, seed=1)
-    batches = batches.batch(batch_size, drop_remainder=True).map(shift, 2).prefetch(2)
-    judge.fit(batches, epochs=epochs, shuffle=False, verbose=2 if epochs < 20 else 0)
+    batches = batches.batch(batch_size, drop_remainder=True).repeat(epochs).enumerate()
+    judge.fit(
+        batches.map(shift, 2).prefetch(2),
+        epochs=epochs,
+        steps_per_epoch=steps,
+        shuffle=False,
+        verbose=2,
+    )
     x, y = turned(data.x_test, data.y_test)
     return judge, float(np.mean(ask(judge, x / np.float32(255))[0] == y))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import matplotlib.animation
 import matplotlib.image
 import matplotlib.pyplot as plt
-import numpy as np
 
 COLUMNS = ("file", "epoch", "frechet", "frechet_se", "kernel", "kernel_se", "precision", "recall")
 COLUMNS += ("density", "coverage", "entropy", "missing", "agreement", "near_copies", "repetition")

@@ -1,10 +1,10 @@
 """The scores of one generator: samples of it, seen by the judge, against the real images."""
 
-import evaluation.figures as figures
 import numpy as np
-from evaluation.judge import ask
 
+import evaluation.figures as figures
 import generate
+from evaluation.judge import ask
 from generator_files import find_inputs, part_columns
 
 N_COMPARED = 2000  # images whose nearest training image is looked for
