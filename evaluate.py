@@ -37,6 +37,11 @@ def fail(message):
     raise SystemExit(2)
 
 
+def leave_out(path, error):
+    """Say that a snapshot is not scored, and why."""
+    print(f"evaluate.py: warning: {path} is left out: {error}", file=sys.stderr)
+
+
 def find_snapshots(paths):
     """Return the .h5 files to score: those given, or the snapshots of the runs given."""
     files = []
@@ -48,30 +53,47 @@ def find_snapshots(paths):
     return files
 
 
-def epoch_of(path):
-    """Return the number at the end of a snapshot's name, or ""."""
-    match = re.search(r"(\d+)$", path.stem)
-    return int(match[1]) if match else ""
+def score_all(models, scorer, args):
+    """Score {path: (model, about)}; return (path, row, details, grid) of each, by epoch."""
+    import keras
+
+    from evaluation import scores
+
+    results, progress = [], keras.utils.Progbar(len(models), unit_name="snapshot")
+    for path, (model, about) in models.items():
+        try:
+            images, labels, codes, grid = scores.sample(model, about, args.samples, args.seed)
+        except GeneratorFileError as error:
+            leave_out(path, error)
+            continue
+        asked, n_categories = scores.asked_classes(about, labels, scorer.data.names)
+        row, details = scorer.score(images, asked, codes, n_categories)
+        epoch = re.search(r"(\d+)$", path.stem)
+        row = {"rank": 1, "file": path.name, "epoch": int(epoch[1]) if epoch else 0} | row
+        results.append((path, row, details, grid))
+        progress.add(1)
+    if not results:
+        fail("none of these generators could be scored")
+    return sorted(results, key=lambda result: (result[1]["epoch"], str(result[0])))
 
 
-def rank(rows):
-    """Sort rows by Fréchet distance; those within a standard error of the best have rank 1, too."""
-    rows.sort(key=lambda row: row["frechet"])
-    limit = rows[0]["frechet"] + rows[0]["frechet_se"]
-    for k, row in enumerate(rows, 1):
-        row["rank"] = 1 if row["frechet"] <= limit else k
+def rank(results):
+    """Return results by Fréchet distance; those within a standard error of the best have rank 1."""
+    results = sorted(results, key=lambda result: result[1]["frechet"])
+    best = results[0][1]
+    for k, (_, row, _, _) in enumerate(results, 1):
+        row["rank"] = 1 if row["frechet"] <= best["frechet"] + best["frechet_se"] else k
+    return results
 
 
 def export(source, target, best):
-    """Copy a snapshot, and add its scores and the meaning of its categories to its attribute gan."""
+    """Copy a snapshot; add its scores, and what its categories mean, to the attribute gan."""
     about = open_generator(source)[1] | {"scores": best["scores"]}
-    if best["map"]:
-        about |= {"map": best["map"], "class_names": best["class_names"]}
-    part = target.with_name(f".{target.name}")
-    shutil.copyfile(source, part)
-    with h5py.File(part, "a") as file:
-        file.attrs["gan"] = json.dumps(about)
-    part.replace(target)
+    about |= {key: best[key] for key in ("map", "class_names") if best["map"]}
+    with generate.replacing(target) as part:
+        shutil.copyfile(source, part)
+        with h5py.File(part, "a") as file:
+            file.attrs["gan"] = json.dumps(about)
 
 
 def parse_args(argv):
@@ -82,7 +104,7 @@ def parse_args(argv):
     add("paths", metavar="RUN|FILE.h5", type=Path, nargs="+", help="folder of a run, or generators")
     add("--data", metavar="PATH", help="real images: .npz file or folder (default: keras.datasets)")
     add("--samples", metavar="N", type=int, default=10_000, help="of each generator (%(default)s)")
-    add("--seed", metavar="N", type=int, default=1, help="of the samples (default: %(default)s)")
+    add("--seed", metavar="N", type=int, default=1, help="of the samples (%(default)s)")
     add("--out", metavar="DIR", type=Path, help="folder of what is written (default: the run's)")
     add("--export", metavar="FILE.h5", type=Path, help="copy the best one there, with its scores")
     args = parser.parse_args(argv)
@@ -96,80 +118,60 @@ def parse_args(argv):
 
 def main(argv=None):
     """Run the command line `argv` (default: sys.argv)."""
-    args = parse_args(argv)
+    args, models = parse_args(argv), {}
     files = find_snapshots(args.paths)
     start_tensorflow()
     with quiet_stderr():
         from evaluation import data, judge, report, scores
-
-    models = {}
     for path in files:
         try:
             models[path] = open_generator(path)
         except GeneratorFileError as error:
-            print(f"evaluate.py: warning: left out: {error}", file=sys.stderr)
+            leave_out(path, error)
     shapes = {image_shape(model.output_shape) for model, _ in models.values()}
     if len(shapes) != 1:
         fail(f"generators of images of one size are needed, not of {sorted(shapes) or 'none'}")
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         real = data.load_real_images(args.data, shapes.pop())
-        jury, accuracy = judge.find_judge(real)
+        network, accuracy = judge.find_judge(real)
     except (OSError, ValueError) as error:
         fail(error)
     task = "classes" if real.names else "quarter turns, for the data have no labels,"
     print(f"The judge tells {accuracy:.1%} of the test images' {task} rightly")
-    scorer = scores.Scorer(real, jury, args.samples, args.seed)
-
-    import keras
-
-    results, progress = {}, keras.utils.Progbar(len(models), unit_name="snapshot")
-    for path, (model, about) in models.items():
-        try:
-            images, labels, codes, grid = scores.sample(model, about, args.samples, args.seed)
-        except GeneratorFileError as error:
-            print(f"evaluate.py: warning: left out: {path}: {error}", file=sys.stderr)
-            continue
-        asked, categories = scores.asked_classes(about, labels, real.names)
-        row, details = scorer.score(images, asked, codes, categories)
-        row = {"file": path.name, "epoch": epoch_of(path)} | row
-        results[path] = row, details, grid, about
-        progress.add(1)
-    if not results:
-        fail("none of these generators could be scored")
-    rows = [row for row, *_ in results.values()]
-    rank(rows)
-    ranked = sorted(results, key=lambda path: results[path][0]["frechet"])
-    row, details, _, about = results[ranked[0]]
+    scorer = scores.Scorer(real, network, args.samples, args.seed)
+    by_epoch = score_all(models, scorer, args)
+    ranked = rank(by_epoch)
+    (model, row, details, _), rows = ranked[0], [result[1] for result in ranked]
+    facts = {"data": Path(args.data or "keras.datasets").name, "judge_accuracy": accuracy}
+    facts |= {"class_names": [report.plain(name) for name in real.names], "floor": scorer.floor}
+    facts |= {"samples": args.samples, "seed": args.seed}
     best = {"file": row["file"], "epoch": row["epoch"], "scores": row, "map": details.get("map")}
-    best |= {"class_names": [report.plain(name) for name in real.names], "floor": scorer.floor}
-    best |= {"data": Path(args.data or "keras.datasets").name, "judge_accuracy": accuracy}
-    best |= {"samples": args.samples, "seed": args.seed}
-    (args.out / "best.json").write_text(json.dumps(best, indent=1))
-    report.save_scores(args.out / "scores.csv", rows)
-    report.save_curves(args.out / "scores.png", rows, scorer.floor)
-    in_order = sorted(results, key=lambda path: (results[path][0]["epoch"], path.name))
-    titles = [f"epoch {results[path][0]['epoch']}" for path in in_order]
-    report.save_film(args.out / "timeline.gif", [results[path][2] for path in in_order], titles)
-    pictures = [results[path][1].pop("neighbours") for path in ranked]
-    neighbours = [generate.tile(picture, 2, len(picture) // 2) for picture in pictures]
-    curves = [args.out / "scores.png", ranked[0].parent / "losses.png"]
-    facts = {
-        key: best[key] for key in ("class_names", "floor", "data", "judge_accuracy", "samples")
-    }
-    facts |= {"script": report.plain(about.get("script", "")), "seed": args.seed}
-    grids, details = ([results[path][k] for path in ranked] for k in (2, 1))
+    best |= facts | {"script": report.plain(models[model][1].get("script", ""))}
+
     page = args.out / "report.html"
-    report.save_page(page, facts, rows, grids, details, neighbours, curves)
+    report.save_scores(args.out / "scores.csv", rows)
+    report.save_curves(args.out / "scores.png", [result[1] for result in by_epoch], scorer.floor)
+    grids, titles = [r[3] for r in by_epoch], [f"epoch {r[1]['epoch']}" for r in by_epoch]
+    report.save_film(args.out / "timeline.gif", grids, titles)
+    neighbours = [result[2].pop("neighbours") for result in ranked]
+    curves = [args.out / "scores.png", model.parent / "losses.png"]
+    report.save_page(
+        page,
+        facts=best,
+        rows=rows,
+        grids=[report.as_url(result[3]) for result in ranked],
+        details=[result[2] for result in ranked],
+        neighbours=[report.as_url(generate.tile(x, 2, len(x) // 2)) for x in neighbours],
+        curves=[report.as_url(curve.read_bytes()) for curve in curves if curve.exists()],
+    )
+    (args.out / "best.json").write_text(json.dumps(best, indent=1))
     report.print_table(rows, scorer.floor)
-    print(f"{page} shows all of it. Use the best one with:")
-    model = ranked[0]
     if args.export:
         export(model, args.export, best)
-        model = args.export
-    elif args.out == model.parent and args.paths[0].is_dir():
-        model = args.paths[0]
-    print(f"python generate.py {model}")
+    print(f"{page} shows all of it. Use the best one with:")
+    whole = args.out == args.paths[0] and len(args.paths) == 1
+    print(f"python generate.py {args.export or (args.out if whole else model)}")
 
 
 if __name__ == "__main__":

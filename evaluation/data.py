@@ -35,13 +35,11 @@ def read_folder(path, shape):
 
 
 def load_real_images(path, shape):
-    """Load images of `shape` (height, width, channels) from an .npz file, a folder or keras.datasets.
+    """Load images of `shape` (height, width, channels): from .npz, a folder, or keras.datasets.
 
-    Where there is no test part every tenth image is held out, and labels that are all the same are
-    left out. Raises ValueError, in one line, for anything else than at least 20 such images.
+    Without a test part every tenth image is held out; labels that are all the same are left out.
+    Raises ValueError, in one line, for anything else than at least 20 such images.
     """
-    if path is None and shape not in DATASETS:
-        raise ValueError(f"there is no data set of {shape} images here: give one with --data")
     try:
         if path is None:
             (x, y), (x_test, y_test) = DATASETS[shape].load_data()
@@ -54,25 +52,19 @@ def load_real_images(path, shape):
         x, y = arrays["x_train"], arrays.get("y_train")
     except Exception as error:  # those of NumPy, Keras and Pillow have nothing in common
         advice = "give --data an .npz file with x_train, or a folder of pictures"
-        raise ValueError(f"{path or DATASETS[shape].__name__}: {error}: {advice}") from error
-    x_test, y_test = arrays.get("x_test"), arrays.get("y_test")
+        raise ValueError(f"{path or 'keras.datasets'}: {error}: {advice}") from error
+    x_test, y_test = arrays.get("x_test", ()), arrays.get("y_test", ())
     if y is not None and (len(y) != len(x) or len(np.unique(y)) < 2):
         y = None
-    if (
-        x_test is None
-        or len(x_test) < 2
-        or (y is not None and np.shape(y_test)[:1] != (len(x_test),))
-    ):
+    labelled = len(y_test) == len(x_test) and (y is None or np.isin(y_test, y).all())
+    if len(x_test) < 2 or (y is not None and not labelled):
         held = np.arange(len(x)) % 10 == 9
         x, x_test = x[~held], x[held]
         y, y_test = (None, None) if y is None else (y[~held], y[held])
     for part in x, x_test:
         if part.dtype != np.uint8 or (*part.shape[1:], 1)[:3] != shape or len(x) < 18:
-            found = f"{part.dtype} {part.shape}"
-            raise ValueError(
-                f"{path}: {found} does not fit generators of {shape}: give --data at least 20 "
-                "uint8 images of that size"
-            )
+            advice = f"give --data at least 20 uint8 images of {shape}"
+            raise ValueError(f"{path}: {part.dtype} {part.shape} does not fit here: {advice}")
     x, x_test = x.reshape(-1, *shape), x_test.reshape(-1, *shape)
     if y is None:
         return RealImages(x, None, x_test, None, [])

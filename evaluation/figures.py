@@ -19,7 +19,7 @@ def spread(features):
 
 
 def frechet(real, fake_features):
-    """Return the Fréchet distance of Heusel et al. 2017 to `real`, which is what `spread` returns."""
+    """Return the Fréchet distance of Heusel et al. 2017 to `real`, what `spread` returns."""
     mean, covariance, root = real
     other = np.cov(fake_features, rowvar=False)
     # the trace of (A B)^(1/2) is that of (A^(1/2) B A^(1/2))^(1/2), which is symmetric
@@ -105,27 +105,16 @@ def nearest(images, others):
     return np.concatenate(indices), np.sqrt(np.concatenate(found) / x.shape[1])
 
 
-def nearest_other(images):
-    """Return the distance of each image to the nearest other one of the same set, (n,)."""
+def repetition(images):
+    """Return the median distance of an image to the nearest other one of the same set."""
     x = np.reshape(images, (len(images), -1))
-    return np.sqrt(radii(x, 1) / x.shape[1])
+    return float(np.sqrt(np.median(radii(x, 1)) / x.shape[1]))
 
 
-def class_figures(seen, shares):
-    """Return the histogram of the classes that the judge sees, its entropy, and what is missing.
-
-    `seen` are classes (n,), `shares` those of the real images (n_classes,). The entropy is in bits.
-    A class is missing if it is drawn less than a tenth as often as it is real.
-    """
-    histogram = np.bincount(seen, minlength=len(shares)) / len(seen)
-    some = histogram[histogram > 0]
-    entropy = float(-(some * np.log2(some)).sum())
-    return histogram, entropy, np.flatnonzero(histogram < shares / 10)
-
-
-def confusion(asked, seen, n_asked, n_seen):
-    """Return how often (n_asked, n_seen) a label or category was seen as each of the classes."""
-    return np.bincount(asked * n_seen + seen, minlength=n_asked * n_seen).reshape(n_asked, n_seen)
+def entropy(shares):
+    """Return the entropy, in bits, of the shares of the classes (n_classes,)."""
+    shares = shares[shares > 0]
+    return float(-(shares * np.log2(shares)).sum())
 
 
 def best_map(table):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
 BATCH_SIZE = 128
@@ -19,19 +18,20 @@ EPOCHS = {1: 4, 3: 8}  # by channels of the image; of few images more
 WIDTHS = {1: (32, 64, 64, 96), 3: (48, 96, 192, 192)}
 
 
-def define_judge(shape, n_classes):
+def define_judge(shape, n_classes, mirror):
     """Build the judge: image (n, *shape) in [0, 1] -> probabilities (n, n_classes), features."""
-    image = keras.Input(shape)
+    image, grey = keras.Input(shape), shape[2] == 1
     x = layers.Rescaling(2.0, -1.0)(image)
+    x = layers.RandomTranslation(0.07, 0.07, "nearest", "nearest", seed=1)(x)  # while it is trained
+    x = layers.RandomFlip("horizontal", seed=1)(x) if mirror else x
     for k, width in enumerate(WIDTHS[shape[2]]):
-        strides = 2 if shape[2] == 1 and k != 1 else 1
+        strides = 2 if grey and k != 1 else 1
         x = layers.Conv2D(width, 3, strides, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.Activation("relu")(x)
-        if shape[2] == 3 and k < 3:
-            x = layers.MaxPooling2D(2)(x)
-    features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
-    seen = layers.Dense(n_classes, activation="softmax", dtype="float32", name="classes")(features)
+        x = x if grey or k == 3 else layers.MaxPooling2D(2)(x)
+    features = layers.GlobalAveragePooling2D(name="features")(x)
+    seen = layers.Dense(n_classes, activation="softmax", name="classes")(features)
     return keras.Model(image, [seen, features], name="judge")
 
 
@@ -47,41 +47,24 @@ def turned(images, labels):
 
 
 def train_judge(data):
-    """Train a judge on the training part of RealImages; return it, and its accuracy on the test's."""
+    """Train a judge on the training part of RealImages; return it, and its test accuracy."""
     x, y = turned(data.x_train, data.y_train)
-    n, batch_size = len(x), min(BATCH_SIZE, len(x))
-    steps, epochs = n // batch_size, EPOCHS[x.shape[3]] * max(1, round(10_000 / n))
+    epochs = EPOCHS[x.shape[3]] * max(1, round(10_000 / len(x)))
+    steps = -(-len(x) // BATCH_SIZE) * epochs
     keras.utils.set_random_seed(1)
-    judge = define_judge(x.shape[1:], int(y.max()) + 1)
+    mirror = x.shape[3] == 3 and data.y_train is not None  # photographs, unlike letters
+    judge = define_judge(x.shape[1:], int(y.max()) + 1, mirror)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, epochs * steps, warmup_target=0.004, warmup_steps=steps // 2 + 1
+        0.0, steps, warmup_target=0.004, warmup_steps=steps // 10 + 1
     )
-    loss = ["sparse_categorical_crossentropy", None]
-    judge.compile(keras.optimizers.Adam(rate), loss, metrics=[["accuracy"], None])
-
-    def shift(step, batch):  # by up to two pixels; and mirror photographs, unlike letters
-        seed = tf.stack([1, step])
-        images = tf.pad(batch[0], ((0, 0), (2, 2), (2, 2), (0, 0)), "SYMMETRIC")
-        images = tf.image.stateless_random_crop(images, (batch_size, *x.shape[1:]), seed)
-        if x.shape[3] == 3 and data.y_train is not None:
-            images = tf.image.stateless_random_flip_left_right(images, seed)
-        return tf.cast(images, tf.float32) / 255.0, batch[1]
-
-    batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(n, seed=1)
-    batches = batches.batch(batch_size, drop_remainder=True).repeat(epochs).enumerate()
-    judge.fit(
-        batches.map(shift, 2).prefetch(2),
-        epochs=epochs,
-        steps_per_epoch=steps,
-        shuffle=False,
-        verbose=2,
-    )
+    judge.compile(keras.optimizers.Adam(rate), ["sparse_categorical_crossentropy", None])
+    judge.fit(x / np.float32(255), y, BATCH_SIZE, epochs, verbose=2)
     x, y = turned(data.x_test, data.y_test)
     return judge, float(np.mean(ask(judge, x / np.float32(255))[0] == y))
 
 
 def ask(judge, images):
-    """Return for images (n, h, w, c) in [0, 1] the classes that the judge sees, and its features."""
+    """Return for images (n, h, w, c) in [0, 1] the classes the judge sees, and its features."""
     answers = [judge(images[k : k + 500], training=False) for k in range(0, len(images), 500)]
     seen = np.concatenate([np.argmax(probabilities, 1) for probabilities, _ in answers])
     return seen, np.concatenate([features for _, features in answers]).astype(float)
@@ -95,12 +78,11 @@ def find_judge(data):
     folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "judges")
     path = folder / f"{digest.hexdigest()[:16]}.keras"
     note = path.with_suffix(".txt")
-    if path.exists() and note.exists():
+    if note.exists():
         return keras.models.load_model(path, compile=False), float(note.read_text())
     print("Training a judge on the real images; it is kept for the next time")
     judge, accuracy = train_judge(data)
     folder.mkdir(parents=True, exist_ok=True)
-    judge.save(path.with_suffix(".part.keras"))
-    os.replace(path.with_suffix(".part.keras"), path)
-    note.write_text(str(accuracy))
+    judge.save(path)
+    note.write_text(str(accuracy))  # last: without it a judge is not whole
     return judge, accuracy

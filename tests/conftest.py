@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / folder) for folder in (".", "variants", "tools", "tests")]
+sys.path[:0] = [str(ROOT / folder) for folder in (".", "variants", "tests")]
+sys.path.append(str(ROOT / "tools"))  # last: tensorboard.py has the name of a package
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """evaluate.py: figures that see what they should, the files and the page, and what is refused."""
 
+import importlib.util
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,14 +12,21 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from helpers import DIGITS, OBJECTS
+import tensorflow as tf
+from helpers import DIGITS, OBJECTS, ROOT
 from keras import layers
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_runs import description
 
 import evaluate
 import generate
 from evaluation import data, figures, judge, scores
+
+# by its path: the package tensorboard has its name
+spec = importlib.util.spec_from_file_location("runs", ROOT / "tools/tensorboard.py")
+tensorboard_of_runs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tensorboard_of_runs)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -128,21 +137,20 @@ def test_data_without_labels_and_without_a_test_part(tmp_path, monkeypatch):
 def run(jury, tmp_path, monkeypatch):
     """Return the folder of a run with three snapshots of an InfoGAN that is known to the end.
 
-    Category k draws the mean digit MEANING[k], a little changed by the noise, in one snapshot
+    Category k draws the first digit MEANING[k], a little changed by the noise, in one snapshot
     clearly, in one hardly.
     """
     monkeypatch.setenv("KERAS_HOME", str(jury[2]))
     monkeypatch.chdir(tmp_path)
     digits, _, _ = jury
     x = digits.x_train.reshape(-1, 784) / np.float32(255)
-    means = np.stack([x[digits.y_train == k].mean(0) for k in range(10)])
+    firsts = np.stack([x[digits.y_train == k][0] for k in range(10)]).clip(0.02, 0.98)
     (tmp_path / "run").mkdir()
     for epoch, contrast in ((1, 0.02), (2, 1.0), (10, 0.7)):
         model = keras.Sequential([keras.Input((13,)), layers.Dense(784, activation="sigmoid")])
         model.add(layers.Reshape((28, 28, 1)))
         weights = np.zeros((13, 784), np.float32)
-        logits = np.log(means.clip(0.02, 0.98) / (1 - means.clip(0.02, 0.98)))
-        weights[2:12] = contrast * logits[MEANING]
+        weights[2:12] = contrast * np.log(firsts / (1 - firsts))[MEANING]
         weights[:2] = np.random.default_rng(1).normal(0, 0.2, (2, 784))
         model.layers[0].set_weights([weights, np.zeros(784)])
         path = f"run/generator_model_{epoch:03d}.h5"
@@ -278,3 +286,31 @@ def test_what_cannot_be_scored_gets_one_line(run, tmp_path, capsys):
     error = capsys.readouterr().err.splitlines()
     assert "text.h5" in error[0] and "one size" in error[1]
     assert not (tmp_path / "scores.csv").exists()
+
+
+# ---- TensorBoard ---------------------------------------------------------------------------------
+
+
+def test_tensorboard_reads_losses_scores_and_grids(tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "losses.csv").write_text("epoch,batch,d,g\n1,1,0.5,0.75\n1,2,0.25,1.5\n2,1,0.1")  # torn
+    (run / "scores.csv").write_text("file,epoch,frechet,agreement\ngenerator_model_002.h5,2,3.5,\n")
+    keras.utils.save_img(run / "generated_plot_e002.png", np.full((9, 8, 1), 100.0), scale=False)
+    os.utime(run / "generated_plot_e002.png", (0, 0))
+    for _ in range(2):  # the second time in the place of the first
+        tensorboard_of_runs.main([str(run)])
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    tags = events.Tags()["tensors"]
+    assert sorted(tags) == ["grid", "losses/d", "losses/g", "scores/frechet"]
+    values = {tag: [(e.step, e.tensor_proto) for e in events.Tensors(tag)] for tag in tags}
+    assert [step for step, _ in values["losses/g"]] == [1, 2]
+    assert [float(tf.make_ndarray(value)) for _, value in values["losses/g"]] == [0.75, 1.5]
+    ((step, value),) = values["scores/frechet"]
+    assert step == 2 and float(tf.make_ndarray(value)) == 3.5
+    ((step, value),) = values["grid"]
+    picture = tf.io.decode_png(tf.make_ndarray(value)[2])
+    assert step == 2 and picture.shape == (9, 8, 3) and int(picture[0, 0, 0]) == 100
+    with pytest.raises(SystemExit):
+        tensorboard_of_runs.main([str(tmp_path)])
+    assert "no losses.csv" in capsys.readouterr().err
