@@ -114,7 +114,7 @@ def repetition(images):
 def entropy(shares):
     """Return the entropy, in bits, of the shares of the classes (n_classes,)."""
     shares = shares[shares > 0]
-    return float(-(shares * np.log2(shares)).sum())
+    return float((shares * np.log2(1 / shares)).sum())
 
 
 def best_map(table):

@@ -13,6 +13,7 @@ import stages
 from conftest import ROOT
 from helpers import PATHS
 
+import evaluate
 import generate
 import generator_files
 
@@ -119,6 +120,8 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         arguments = [word for word in arguments if word != "--resume"]
         if program == "generate.py":
             generate.parse_args(arguments)
+        elif program == "evaluate.py":
+            evaluate.parse_args(arguments)
         elif program in programs:
             if "--help" not in arguments:
                 with pytest.raises(UnderstoodError):

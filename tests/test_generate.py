@@ -1015,7 +1015,7 @@ def test_not_a_generator(capsys, model):
 
 MISTAKES = {
     "none.h5": "cannot read none.h5 (No such file or directory)",
-    "folder": "cannot read folder (Is a directory)",
+    "folder": "folder holds no snapshot",
     "picture.h5": "no HDF5 file",
     "truncated.h5": "damaged or incomplete",
     "weights.h5": "only weights",

@@ -9,10 +9,12 @@ import distribute
 import pytest
 import stages
 from conftest import ROOT
-from helpers import PATHS, data_of
+from helpers import DIGITS, PATHS, data_of
 from test_docs import commands
 
+import evaluate
 import generate
+from evaluation import judge
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
@@ -26,7 +28,7 @@ def test_the_readme_has_the_commands_that_ci_runs():
     assert BLOCKS[1].splitlines()[-1].startswith("python -m pytest tests")
     programs = {program for program, _ in COMMANDS}
     assert {path.relative_to(ROOT).as_posix() for path in PATHS.values()} < programs
-    assert {"generate.py", "tools/stages.py", "tools/distribute.py"} < programs
+    assert {"evaluate.py", "generate.py", "tools/stages.py", "tools/distribute.py"} < programs
 
 
 def test_links_and_pictures_exist():
@@ -100,6 +102,12 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
             shown = arguments[1] if name == "stages" else ""
             if shown in ("data", "untrained"):
                 assert (tmp_path / f"runs/{script}/{shown}_plot.png").exists()
+            continue
+        if program == "evaluate.py":
+            monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+            monkeypatch.setattr(judge, "EPOCHS", {1: 1})
+            evaluate.main([*arguments, "--data", str(DIGITS), "--samples", "100"])
+            assert (tmp_path / arguments[0] / "report.html").exists()
             continue
         script = importlib.import_module(name)
         monkeypatch.setattr(script, "XLA", False)  # it takes seconds to compile
