@@ -22,13 +22,8 @@ from pathlib import Path
 import h5py
 
 import generate
-from generator_files import (
-    GeneratorFileError,
-    image_shape,
-    open_generator,
-    quiet_stderr,
-    start_tensorflow,
-)
+import generator_files
+from generator_files import GeneratorFileError, open_generator
 
 
 def fail(message):
@@ -120,17 +115,21 @@ def main(argv=None):
     """Run the command line `argv` (default: sys.argv)."""
     args, models = parse_args(argv), {}
     files = find_snapshots(args.paths)
-    start_tensorflow()
-    with quiet_stderr():
+    generator_files.start_tensorflow()
+    with generator_files.quiet_stderr():
         from evaluation import data, judge, report, scores
     for path in files:
         try:
             models[path] = open_generator(path)
         except GeneratorFileError as error:
             leave_out(path, error)
-    shapes = {image_shape(model.output_shape) for model, _ in models.values()}
+    shapes = {generator_files.image_shape(model.output_shape) for model, _ in models.values()}
     if len(shapes) != 1:
         fail(f"generators of images of one size are needed, not of {sorted(shapes) or 'none'}")
+    for _, about in models.values():
+        own = str(about["data"].get("name", "")) if isinstance(about.get("data"), dict) else ""
+        if not args.data and Path(own).suffix:  # and not a data set of Keras
+            fail(f"--data is needed: this generator was trained on {report.plain(own)}")
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         real = data.load_real_images(args.data, shapes.pop())

@@ -4,6 +4,7 @@
 # ///
 """Sample a trained generator: load its .h5 file, draw images, write them as a picture or as data.
 
+    python generate.py runs/mnist_gan                           # its best snapshot, or the last
     python generate.py generator_model_100.h5                   # a grid of samples
     python generate.py generator_model_100.h5 --vector 0.75     # one chosen latent point
     python generate.py generator_model_050.h5 --labels 0,3-5    # chosen classes, one a column
@@ -382,9 +383,7 @@ def parse_args(argv):
     add = parser.add_argument
     model = "generator, as saved with model.save(), or a run: its best snapshot, or else its last"
     add("model", metavar="MODEL.h5|RUN", type=Path, help=model)
-    add(
-        "--out", metavar="FILE.png", type=Path, help="the picture (default: MODEL_samples.png here)"
-    )
+    add("--out", metavar="FILE.png", type=Path, help="the picture (default: MODEL_samples.png)")
     add(
         "--grid",
         metavar="RxC",
@@ -399,13 +398,8 @@ def parse_args(argv):
         help="classes of the columns: 3 or 0-9 or 0,2,5-7, or their names if they have any, as in "
         "cat,ship (default: all, of which a grid shows the first 20; with --vector 0)",
     )
-    add(
-        "--vector",
-        metavar="V",
-        type=parse_vector,
-        help="latent points to use: a number, for all coordinates of one point, or a .npy file "
-        "(width,) or (n, width)",
-    )
+    vector = "latent points: a number, for all coordinates of one, or a .npy file (n, width)"
+    add("--vector", metavar="V", type=parse_vector, help=vector)
     add(
         "--count",
         metavar="N",

@@ -280,6 +280,11 @@ def test_what_cannot_be_scored_gets_one_line(run, tmp_path, capsys):
     np.savez("one.npz", x_train=np.zeros((1, 28, 28), np.uint8))
     assert "at least 20" in refused(capsys, "run", "--data", "one.npz")
     assert "--samples" in refused(capsys, "run", "--samples", 1)
+    for path in run.glob("*.h5"):
+        with h5py.File(path, "a") as file:
+            about = json.loads(file.attrs["gan"]) | {"data": {"name": "digits.npz"}}
+            file.attrs["gan"] = json.dumps(about)
+    assert "trained on digits.npz" in refused(capsys, "run")
     (tmp_path / "text.h5").write_text("nothing")
     with pytest.raises(SystemExit):
         evaluate.main(["text.h5", *SMALL])
