@@ -354,31 +354,32 @@ def choose_snapshot(path):
     What it found, with "map" and "class_names", is of a run's best snapshot alone.
     """
     folder = path if path.is_dir() else path.parent
-    best, name = folder / "best.json", path.name
+    best = folder / "best.json"
     try:
         found = json.loads(best.read_text()) if best.exists() else {"file": None}
-        if path.is_dir():
-            last = [file.name for file in sorted(folder.glob("generator_model_*.h5"))][-1:]
-            name = found["file"] or "".join(last)
-        meaning = {key: found[key] for key in ("map", "class_names") if found.get("map")}
+        name, meaning = found["file"], {}
+        if found.get("map"):
+            meaning = {key: found[key] for key in ("map", "class_names")}
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
-        fail(f"{best} is damaged: run evaluate.py again, or remove it")
-    if not isinstance(name, str) or Path(name).name != name:
+        if path.is_dir():
+            fail(f"{best} is damaged: run evaluate.py again, or remove it")
+        return path, {}  # beside a single file it may be anybody's
+    if not path.is_dir():
+        return path, meaning if name == path.name else {}
+    if name is not None and (not isinstance(name, str) or Path(name).name != name):
         fail(f"{best} names no file of its own folder: run evaluate.py again, or remove it")
-    if path.is_dir():
-        if not (folder / name).is_file():
-            fail(f"{folder} holds no snapshot {name or 'generator_model_NNN.h5'}")
-        print(f"Sampling {name}, the {'best' if found['file'] else 'last'} snapshot of {folder}")
-    return folder / name, meaning if name == found["file"] else {}
+    last = sorted(file.name for file in folder.glob("generator_model_*.h5"))[-1:]
+    snapshot = folder / (name or "".join(last) or "generator_model_NNN.h5")
+    if not snapshot.is_file():
+        fail(f"{folder} holds no snapshot {snapshot.name}")
+    print(f"Sampling {snapshot.name}, the {'best' if name else 'last'} snapshot of {folder}")
+    return snapshot, meaning
 
 
 def parse_args(argv):
     """Read the command line; mistakes that show without the model end the program here."""
-    parser = argparse.ArgumentParser(
-        prog="generate.py",
-        description="Sample a trained generator and write the images as one picture.",
-        allow_abbrev=False,
-    )
+    description = "Sample a trained generator and write the images as one picture."
+    parser = argparse.ArgumentParser("generate.py", description=description, allow_abbrev=False)
     parser.error = fail  # one line, without the usage
     add = parser.add_argument
     model = "generator, as saved with model.save(), or a run: its best snapshot, or else its last"

@@ -224,12 +224,14 @@ def test_a_run_is_ranked_and_its_best_snapshot_used(run, capsys):
 def test_best_json_may_name_files_of_its_own_folder_only(run, capsys):
     generate.main(["run", "--out", "a.png"])
     assert "generator_model_010.h5, the last snapshot" in capsys.readouterr().out
-    for text in ('{"file": "../other.h5"}', '{"file": 3}', "{", "[]"):
+    for text in ('{"file": "../other.h5"}', '{"file": 3}', "{", "[]", '{"other": 1}'):
         (run / "best.json").write_text(text)
         with pytest.raises(SystemExit):
             generate.main(["run", "--out", "a.png"])
         error = capsys.readouterr().err
         assert "best.json" in error and error.count("\n") == 1
+        generate.main(["run/generator_model_010.h5", "--out", "a.png"])  # that file is not its own
+        capsys.readouterr()
     (run / "best.json").write_text('{"file": "generator_model_001.h5", "map": [1, 1]}')
     with pytest.raises(SystemExit):
         generate.main(["run", "--out", "a.png"])
