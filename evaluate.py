@@ -3,92 +3,74 @@
     python evaluate.py runs/cgan_mnist
     python evaluate.py runs/mnist_gan --data samples/digits.npz --samples 2000
     python evaluate.py a.h5 b.h5 --out scores
-    python evaluate.py runs/infogan_mnist --export best.h5
 
 A small classifier of the real images, the judge, is trained on the first use and kept. All figures
 rest on what it sees in images that each generator draws from the same seed: docs/evaluation.md says
-what each of them is. Into the run's folder, or --out, go scores.csv, scores.png, best.json,
-timeline.gif and report.html, a page to look at in a browser. Snapshots are never changed; --export
-copies the best one and writes its scores, and for InfoGAN what its categories mean, into the copy.
+what each is, and which files are written. Snapshots are never changed; --export copies the best.
 """
 
 import argparse
+import functools
 import json
+import os
 import re
-import shutil
-import sys
 from pathlib import Path
-
-import h5py
 
 import generate
 import generator_files
-from generator_files import GeneratorFileError, open_generator
+from generator_files import GeneratorFileError, open_generator, plain
+
+fail = functools.partial(generate.fail, program="evaluate.py")
+warn = functools.partial(generate.warn, program="evaluate.py")
 
 
-def fail(message):
-    """End the program with one line on stderr and exit status 2."""
-    print("evaluate.py: error: " + " ".join(str(message).split()), file=sys.stderr)
-    raise SystemExit(2)
+def open_snapshots(paths):
+    """Open the .h5 files, or the snapshots of the runs, given: {path: (model, description)}.
 
-
-def leave_out(path, error):
-    """Say that a snapshot is not scored, and why."""
-    print(f"evaluate.py: warning: {path} is left out: {error}", file=sys.stderr)
-
-
-def find_snapshots(paths):
-    """Return the .h5 files to score: those given, or the snapshots of the runs given."""
-    files = []
-    for path in paths:
-        found = sorted(path.glob("generator_model_*.h5")) if path.is_dir() else [path]
-        if not found:
-            fail(f"{path} holds no snapshots (generator_model_NNN.h5): train first, or give files")
-        files.extend(found)
-    return files
+    A file that cannot be opened is left out with a warning; all others must draw one size.
+    """
+    models = {}
+    for given in paths:
+        files = sorted(given.glob("generator_model_*.h5")) if given.is_dir() else [given]
+        if not files:
+            fail(f"{given} holds no snapshots (generator_model_NNN.h5): train first, or give files")
+        for path in files:
+            try:
+                models[path] = open_generator(path)
+            except GeneratorFileError as error:
+                warn(f"{path} is left out: {error}")
+    shapes = {generator_files.image_shape(model.output_shape) for model, _ in models.values()}
+    if len(shapes) != 1:
+        fail(f"generators of images of one size are needed, not of {sorted(shapes) or 'none'}")
+    return models, shapes.pop()
 
 
 def score_all(models, scorer, args):
-    """Score {path: (model, about)}; return (path, row, details, grid) of each, by epoch."""
+    """Score {path: (model, about)}: return (path, row, details) of each, best first.
+
+    Those within one standard error of the best Fréchet distance are equal: their rank is 1.
+    """
     import keras
 
-    from evaluation import scores
-
     results, progress = [], keras.utils.Progbar(len(models), unit_name="snapshot")
+    above = os.path.commonpath([path.absolute().parent for path in models])
     for path, (model, about) in models.items():
         try:
-            images, labels, codes, grid = scores.sample(model, about, args.samples, args.seed)
+            row, details = scorer.score_generator(model, about, args.samples, args.seed)
         except GeneratorFileError as error:
-            leave_out(path, error)
+            warn(f"{path} is left out: {error}")
             continue
-        asked, n_categories = scores.asked_classes(about, labels, scorer.data.names)
-        row, details = scorer.score(images, asked, codes, n_categories)
-        epoch = re.search(r"(\d+)$", path.stem)
-        row = {"rank": 1, "file": path.name, "epoch": int(epoch[1]) if epoch else 0} | row
-        results.append((path, row, details, grid))
+        epoch = re.search(r"(\d*)$", path.stem)[1] or 0
+        row = {"file": os.path.relpath(path, above), "epoch": int(epoch)} | row
+        results.append((path, row, details))
         progress.add(1)
     if not results:
         fail("none of these generators could be scored")
-    return sorted(results, key=lambda result: (result[1]["epoch"], str(result[0])))
-
-
-def rank(results):
-    """Return results by Fréchet distance; those within a standard error of the best have rank 1."""
-    results = sorted(results, key=lambda result: result[1]["frechet"])
-    best = results[0][1]
-    for k, (_, row, _, _) in enumerate(results, 1):
-        row["rank"] = 1 if row["frechet"] <= best["frechet"] + best["frechet_se"] else k
+    results.sort(key=lambda result: result[1]["frechet"])
+    equal = results[0][1]["frechet"] + results[0][1]["frechet_se"]
+    for k, (_, row, _) in enumerate(results, 1):
+        row["rank"] = 1 if row["frechet"] <= equal else k
     return results
-
-
-def export(source, target, best):
-    """Copy a snapshot; add its scores, and what its categories mean, to the attribute gan."""
-    about = open_generator(source)[1] | {"scores": best["scores"]}
-    about |= {key: best[key] for key in ("map", "class_names") if best["map"]}
-    with generate.replacing(target) as part:
-        shutil.copyfile(source, part)
-        with h5py.File(part, "a") as file:
-            file.attrs["gan"] = json.dumps(about)
 
 
 def parse_args(argv):
@@ -100,77 +82,52 @@ def parse_args(argv):
     add("--data", metavar="PATH", help="real images: .npz file or folder (default: keras.datasets)")
     add("--samples", metavar="N", type=int, default=10_000, help="of each generator (%(default)s)")
     add("--seed", metavar="N", type=int, default=1, help="of the samples (%(default)s)")
-    add("--out", metavar="DIR", type=Path, help="folder of what is written (default: the run's)")
+    add("--out", metavar="DIR", type=Path, help="write there (default: the run's folder, or here)")
     add("--export", metavar="FILE.h5", type=Path, help="copy the best one there, with its scores")
     args = parser.parse_args(argv)
     if args.samples < 100 or args.seed < 0:
         fail("--samples must be at least 100, --seed at least 0")
     if args.export and (args.export.suffix != ".h5" or args.export.exists()):
         fail(f"--export {args.export}: give a new name that ends in .h5")
-    args.out = args.out or (args.paths[0] if args.paths[0].is_dir() else Path())
+    args.run = args.paths[0] if len(args.paths) == 1 and args.paths[0].is_dir() else None
+    args.out = args.out or args.run or Path()
     return args
 
 
 def main(argv=None):
     """Run the command line `argv` (default: sys.argv)."""
-    args, models = parse_args(argv), {}
-    files = find_snapshots(args.paths)
+    args = parse_args(argv)
     generator_files.start_tensorflow()
     with generator_files.quiet_stderr():
         from evaluation import data, judge, report, scores
-    for path in files:
-        try:
-            models[path] = open_generator(path)
-        except GeneratorFileError as error:
-            leave_out(path, error)
-    shapes = {generator_files.image_shape(model.output_shape) for model, _ in models.values()}
-    if len(shapes) != 1:
-        fail(f"generators of images of one size are needed, not of {sorted(shapes) or 'none'}")
+    models, shape = open_snapshots(args.paths)
     for _, about in models.values():
-        own = str(about["data"].get("name", "")) if isinstance(about.get("data"), dict) else ""
-        if not args.data and Path(own).suffix:  # and not a data set of Keras
-            fail(f"--data is needed: this generator was trained on {report.plain(own)}")
+        own = about["data"].get("name") if isinstance(about.get("data"), dict) else None
+        if not args.data and Path(str(own)).suffix:  # and not a data set of Keras
+            fail(f"--data is needed: this generator was trained on {plain(own)}")
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        real = data.load_real_images(args.data, shapes.pop())
+        real = data.load_real_images(args.data, shape)
         network, accuracy = judge.find_judge(real)
+        task = "classes" if real.names else "quarter turns, for the data have no labels,"
+        print(f"The judge tells {accuracy:.1%} of the test images' {task} rightly")
+        scorer = scores.Scorer(real, network, args.samples, args.seed)
+        results = score_all(models, scorer, args)
+        path, row, details = results[0]
+        best = {"file": row["file"], "epoch": row["epoch"], "scores": row, "floor": scorer.floor}
+        best |= {"map": details.get("map"), "class_names": [plain(name) for name in real.names]}
+        best |= {"samples": args.samples, "seed": args.seed, "judge_accuracy": accuracy}
+        best |= {"data": real.name, "script": plain(models[path][1].get("script", ""))}
+        report.save_report(args.out, results, best, path.parent / "losses.png")
+        (args.out / "best.json").write_text(json.dumps(best, indent=1))
+        if args.export:
+            known = ("scores", "map", "class_names") if best["map"] else ("scores",)
+            generator_files.export(path, args.export, {key: best[key] for key in known})
     except (OSError, ValueError) as error:
         fail(error)
-    task = "classes" if real.names else "quarter turns, for the data have no labels,"
-    print(f"The judge tells {accuracy:.1%} of the test images' {task} rightly")
-    scorer = scores.Scorer(real, network, args.samples, args.seed)
-    by_epoch = score_all(models, scorer, args)
-    ranked = rank(by_epoch)
-    (model, row, details, _), rows = ranked[0], [result[1] for result in ranked]
-    facts = {"data": Path(args.data or "keras.datasets").name, "judge_accuracy": accuracy}
-    facts |= {"class_names": [report.plain(name) for name in real.names], "floor": scorer.floor}
-    facts |= {"samples": args.samples, "seed": args.seed}
-    best = {"file": row["file"], "epoch": row["epoch"], "scores": row, "map": details.get("map")}
-    best |= facts | {"script": report.plain(models[model][1].get("script", ""))}
-
-    page = args.out / "report.html"
-    report.save_scores(args.out / "scores.csv", rows)
-    report.save_curves(args.out / "scores.png", [result[1] for result in by_epoch], scorer.floor)
-    grids, titles = [r[3] for r in by_epoch], [f"epoch {r[1]['epoch']}" for r in by_epoch]
-    report.save_film(args.out / "timeline.gif", grids, titles)
-    neighbours = [result[2].pop("neighbours") for result in ranked]
-    curves = [args.out / "scores.png", model.parent / "losses.png"]
-    report.save_page(
-        page,
-        facts=best,
-        rows=rows,
-        grids=[report.as_url(result[3]) for result in ranked],
-        details=[result[2] for result in ranked],
-        neighbours=[report.as_url(generate.tile(x, 2, len(x) // 2)) for x in neighbours],
-        curves=[report.as_url(curve.read_bytes()) for curve in curves if curve.exists()],
-    )
-    (args.out / "best.json").write_text(json.dumps(best, indent=1))
-    report.print_table(rows, scorer.floor)
-    if args.export:
-        export(model, args.export, best)
-    print(f"{page} shows all of it. Use the best one with:")
-    whole = args.out == args.paths[0] and len(args.paths) == 1
-    print(f"python generate.py {args.export or (args.out if whole else model)}")
+    report.print_table([row for _, row, _ in results], scorer.floor)
+    print(f"{args.out / 'report.html'} shows all of it. Use the best one with:")
+    print("python generate.py", args.export or (args.run if args.run == args.out else path))
 
 
 if __name__ == "__main__":

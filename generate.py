@@ -1,6 +1,7 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["tensorflow==2.21.*","keras==3.15.*","numpy==2.*","matplotlib==3.*","h5py==3.*"]
+# dependencies = ["tensorflow==2.21.*", "keras==3.15.*", "numpy==2.*", "matplotlib==3.*",
+#     "h5py==3.*", "pillow>=11,<14"]
 # ///
 """Sample a trained generator: load its .h5 file, draw images, write them as a picture or as data.
 
@@ -15,7 +16,8 @@ A file written by a script of this project describes itself (attribute `gan`). F
 tutorial the same is worked out from its model: one float input is the latent point, a second input
 of integers or of one number is the class label, a last sigmoid means pixels in [0, 1] and a last
 tanh pixels in [-1, 1]. Files of Keras 2.2 to 2.15 open too. All of that is the work of
-generator_files.py, which has to lie beside this file; here points are chosen and images drawn.
+generator_files.py, that of laying images out is sheets.py's; both have to lie beside this file, in
+which points are chosen and images drawn.
 
 The same seed gives the same images, and a smaller --count the first images of a larger one. A grid
 takes between 2 and 3 seconds on two CPU cores, nearly all of it the start of TensorFlow.
@@ -48,13 +50,15 @@ try:
         part_columns,
         quiet_stderr,
         read_description,
+        replacing,
     )
+    from sheets import save_picture, tile
 except ImportError as error:
-    if error.name != "generator_files":
+    if error.name not in ("generator_files", "sheets"):
         raise
     print(
-        "generate.py: error: generator_files.py is missing beside generate.py, or of another "
-        "version: copy both from one place into one folder",
+        f"generate.py: error: {error.name}.py is missing beside generate.py, or too old: "
+        "copy generate.py, generator_files.py and sheets.py from one place into one folder",
         file=sys.stderr,
     )
     raise SystemExit(2) from None
@@ -66,15 +70,15 @@ GRID_CLASSES = 20  # columns of a picture at most, unless more are asked for
 BATCH = 256  # images per call of the generator, so that memory does not grow with --count
 
 
-def fail(message):
+def fail(message, program="generate.py"):
     """End the program with one line on stderr and exit status 2."""
-    print("generate.py: error: " + " ".join(str(message).split()), file=sys.stderr)
+    print(f"{program}: error: " + " ".join(str(message).split()), file=sys.stderr)
     raise SystemExit(2)
 
 
-def warn(message):
+def warn(message, program="generate.py"):
     """Print one line on stderr and go on."""
-    print(f"generate.py: warning: {message}", file=sys.stderr)
+    print(f"{program}: warning: {message}", file=sys.stderr)
 
 
 def generate_latent_points(parts, n_samples, seed):
@@ -238,33 +242,6 @@ def draw_images(model, inputs, about, points, labels, seed):
         yield ((images - low) / (high - low)).clip(0, 1), batch, batch_labels
 
 
-def tile(images, rows, cols):
-    """Lay images (n, h, w, c) in [0, 1] out on a white sheet, row by row, enlarged to be seen.
-
-    Returns (height, width, c); pixels are repeated a whole number of times, so edges stay sharp.
-    """
-    h, w, c = images.shape[1:]
-    scale = max(1, min(10, 900 // (max(rows, cols) * max(h, w))))
-    h, w, gap = h * scale, w * scale, 2
-    white = 0.0 if c == 1 else 1.0  # the colour map gray_r turns 0 into white
-    sheet = np.full((rows * (h + gap) + gap, cols * (w + gap) + gap, c), white, np.float32)
-    for i, image in enumerate(images[: rows * cols]):
-        top, left = gap + i // cols * (h + gap), gap + i % cols * (w + gap)
-        sheet[top : top + h, left : left + w] = image.repeat(scale, 0).repeat(scale, 1)
-    return sheet
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """Yield a name beside `path` to write to; rename it to `path` once that has succeeded."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
 def npz_writer(path, shape, arrays):
     """Write an .npz file batch by batch, where np.savez would need all images at once.
@@ -280,16 +257,6 @@ def npz_writer(path, shape, arrays):
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array)
-
-
-def save_grid(path, images, rows, cols):
-    """Write images (n, h, w, c) in [0, 1] as one PNG, grey ones dark on white as in tutorials."""
-    import matplotlib.image
-
-    sheet = tile(images, rows, cols)
-    grey = {"cmap": "gray_r", "vmin": 0, "vmax": 1} if sheet.shape[2] == 1 else {}
-    with replacing(path) as part:
-        matplotlib.image.imsave(part, sheet[:, :, 0] if grey else sheet, format="png", **grey)
 
 
 def class_folders(classes, names):
@@ -468,7 +435,7 @@ def main(argv=None):
                     save_images(args.images, images, batch_labels, subfolders, counts)
                 if args.npz:
                     file.write(images)
-            save_grid(args.out, np.array(shown), rows, cols)
+            save_picture(args.out, tile(np.array(shown), rows, cols))
             if about["kind"] == "infogan":
                 arrays["codes"] = np.concatenate(codes)
     except GeneratorFileError as error:

@@ -27,6 +27,7 @@ import gc
 import json
 import math
 import os
+import shutil
 import sys
 
 import h5py
@@ -54,6 +55,11 @@ IDLE = (("Embedding", "input_length"), ("SpatialDropout2D", "trainable"))
 IDLE_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
 
+def plain(text):
+    """Return a text out of a file without control characters, at most 40 characters of it."""
+    return "".join(c for c in str(text) if c.isprintable())[:40]
+
+
 class GeneratorFileError(ValueError):
     """A file that cannot be used as a generator; the text says in one line why, and what to do."""
 
@@ -77,6 +83,17 @@ def quiet_stderr():
         os.dup2(saved, 2)
         os.close(saved)
         os.close(null)
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yield a name beside `path` to write to; rename it to `path` once that has succeeded."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_file(path):
@@ -275,7 +292,7 @@ def load_weights(model, group):
 
 @functools.cache  # once in a process
 def start_tensorflow():
-    """Import Keras and TensorFlow, quietly, and set them up for sampling."""
+    """Import Keras and TensorFlow, quietly, and set them up for sampling; return TensorFlow."""
     os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
     # Sampling while a training runs must not claim the rest of the GPU's memory.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -291,6 +308,7 @@ def start_tensorflow():
     gc.enable()
     # Fused operations would round otherwise than the layers one by one, in the eighth digit.
     tf.config.optimizer.set_experimental_options({"remapping": False})
+    return tf
 
 
 def load_generator(path, config):
@@ -430,3 +448,12 @@ def open_generator(path):
         about = describe(model)
     check_fit(about, model)
     return model, about
+
+
+def export(source, target, known):
+    """Copy a generator's file; add `known`, a dict, to what the copy says about itself."""
+    about = open_generator(source)[1] | known
+    with replacing(target) as part:
+        shutil.copyfile(source, part)
+        with h5py.File(part, "a") as file:
+            file.attrs["gan"] = json.dumps(about)

@@ -1,62 +1,51 @@
 """The figures of an evaluation: what each is, and where it comes from, is in docs/evaluation.md.
 
-All are plain NumPy. Features are float arrays (n, d) of the judge's last layer but one, images are
-float32 (n, height, width, channels) in [0, 1]. Distances between images are root mean squares over
-the pixels, so they lie in [0, 1], too.
+Features are float arrays (n, d) of the judge's last layer but one, images float32 (n, h, w, c) in
+[0, 1], and distances between images root mean squares over the pixels, so in [0, 1], too.
 """
+
+import functools
 
 import numpy as np
 
 BLOCK = 1000  # rows at a time: a table of distances between all pairs would not fit into memory
 
 
-def spread(features):
-    """Return the mean (d,), the covariance (d, d) and its symmetric square root (d, d)."""
-    covariance = np.cov(features, rowvar=False)
-    values, vectors = np.linalg.eigh(covariance)
+def frechet(real_features, features):
+    """Return the Fréchet distance of Heusel et al. 2017."""
+    a, b = (np.cov(x, rowvar=False) for x in (real_features, features))
+    values, vectors = np.linalg.eigh(a)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    return features.mean(0), covariance, root
+    # the trace of (a b)^(1/2) is that of (root b root)^(1/2), which is symmetric
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ b @ root), 0)).sum()
+    gap = np.sum((real_features.mean(0) - features.mean(0)) ** 2)
+    return gap + np.trace(a) + np.trace(b) - 2 * cross
 
 
-def frechet(real, fake_features):
-    """Return the Fréchet distance of Heusel et al. 2017 to `real`, what `spread` returns."""
-    mean, covariance, root = real
-    other = np.cov(fake_features, rowvar=False)
-    # the trace of (A B)^(1/2) is that of (A^(1/2) B A^(1/2))^(1/2), which is symmetric
-    values = np.linalg.eigvalsh(root @ other @ root)
-    gap = np.sum((mean - fake_features.mean(0)) ** 2)
-    cross = np.sqrt(np.maximum(values, 0)).sum()
-    return float(gap + np.trace(covariance) + np.trace(other) - 2 * cross)
+def frechet_error(real_features, features, n_groups=10):
+    """Return its standard error: the jackknife over tenths (Efron and Stein 1981)."""
+    groups = np.arange(len(features)) * n_groups // len(features)  # each of all classes
+    left = [frechet(real_features, features[groups != k]) for k in range(n_groups)]
+    return np.sqrt((n_groups - 1) * np.var(left))
 
 
-def frechet_with_error(real, fake_features, n_groups=10):
-    """Return the Fréchet distance and its standard error, by leaving out a tenth in turn."""
-    groups = np.arange(len(fake_features)) * n_groups // len(fake_features)  # each of all classes
-    left = [frechet(real, fake_features[groups != k]) for k in range(n_groups)]
-    error = np.sqrt((n_groups - 1) * np.var(left))  # the jackknife, Efron and Stein 1981
-    return frechet(real, fake_features), float(error)
-
-
-def kernel_distance(real_features, fake_features):
-    """Return the kernel distance of Bińkowski et al. 2018 and its standard error.
-
-    It is the mean over blocks of the unbiased squared maximum mean discrepancy for the kernel
-    (x y / d + 1)^3. It can be a little below 0.
-    """
-    n = min(len(real_features), len(fake_features))
+def kernel_distance(real_features, features):
+    """Return the kernel distance of Bińkowski et al. 2018, the mean over blocks, and its error."""
+    n = min(len(real_features), len(features))
     size = min(BLOCK, n // 2)
     values = []
     for start in range(0, n - size + 1, size):
-        x, y = real_features[start : start + size], fake_features[start : start + size]
+        x, y = real_features[start : start + size], features[start : start + size]
         xx, yy, xy = ((a @ b.T / x.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
         within = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in (xx, yy))
         values.append(within - 2 * xy.mean())
-    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    return np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
 
 
 def squared_distances(x, y):
     """Return the squared Euclidean distances (n, m) between rows; slightly rounded."""
-    return np.maximum((x**2).sum(1)[:, None] + (y**2).sum(1) - 2 * x @ y.T, 0)
+    xx, yy = (np.einsum("ij,ij->i", a, a) for a in (x, y))
+    return np.maximum(xx[:, None] + yy - 2 * x @ y.T, 0)
 
 
 def blocks(x):
@@ -67,42 +56,33 @@ def blocks(x):
 def radii(features, k):
     """Return the squared distance of each row to its k-th nearest other row, (n,)."""
     k = min(k, len(features) - 1)
-    parts = [np.partition(squared_distances(x, features), k, 1)[:, k] for x in blocks(features)]
-    return np.concatenate(parts)
+    tables = (squared_distances(x, features) for x in blocks(features))
+    return np.concatenate([np.partition(table, k, 1)[:, k] for table in tables])
 
 
-def manifold_figures(real_features, fake_features, real_radii, k=5):
+def manifold_figures(real_features, features, real_radii, k=5):
     """Return precision, recall (Kynkäänniemi et al. 2019), density, coverage (Naeem et al. 2020).
 
-    `real_radii` is radii(real_features, k). An image lies in the manifold of a set if it is nearer
-    to one of the set than that one's k-th neighbour.
+    `real_radii` is radii(real_features, k): an image lies among others within the radius of one.
     """
-    fake_radii, inside = radii(fake_features, k), np.zeros(len(real_features), bool)
-    covered, precise, dense = inside.copy(), [], []
-    for x, limits in zip(blocks(fake_features), blocks(fake_radii), strict=True):
-        distances = squared_distances(real_features, x)  # (real, fake)
+    precise, dense, recalled, covered = 0, 0, 0, 0
+    for x, limits in zip(blocks(features), blocks(radii(features, k)), strict=True):
+        distances = squared_distances(real_features, x)
         within = distances <= real_radii[:, None]
-        precise.append(within.any(0))
-        dense.append(within.sum(0) / k)
+        precise += within.any(0).sum() / len(features)
+        dense += within.sum() / k / len(features)
+        recalled |= (distances <= limits).any(1)
         covered |= within.any(1)
-        inside |= (distances <= limits).any(1)
-    return {
-        "precision": float(np.concatenate(precise).mean()),
-        "recall": float(inside.mean()),
-        "density": float(np.concatenate(dense).mean()),
-        "coverage": float(covered.mean()),
-    }
+    shares = precise, np.mean(recalled), dense, np.mean(covered)
+    return dict(zip(("precision", "recall", "density", "coverage"), shares, strict=True))
 
 
 def nearest(images, others):
     """Return for each image the index of the nearest of the others, and the distance to it."""
     x, y = (np.reshape(a, (len(a), -1)) for a in (images, others))
-    indices, found = [], []
-    for part in blocks(x):
-        distances = np.concatenate([squared_distances(part, other) for other in blocks(y)], 1)
-        indices.append(distances.argmin(1))
-        found.append(distances.min(1))
-    return np.concatenate(indices), np.sqrt(np.concatenate(found) / x.shape[1])
+    tables = (squared_distances(part, y) for part in blocks(x))
+    found = [(table.argmin(1), np.sqrt(table.min(1) / x.shape[1])) for table in tables]
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
 def repetition(images):
@@ -111,33 +91,25 @@ def repetition(images):
     return float(np.sqrt(np.median(radii(x, 1)) / x.shape[1]))
 
 
-def entropy(shares):
-    """Return the entropy, in bits, of the shares of the classes (n_classes,)."""
-    shares = shares[shares > 0]
-    return float((shares * np.log2(1 / shares)).sum())
-
-
 def best_map(table):
-    """Return the class of each category, one to one, for which most images agree.
+    """Return the class of each category, one to one, for which most images in `table` agree.
 
-    `table` (n, n), n at most 12, counts images. Category by category, only the best way to give
-    away each set of classes is kept (Held and Karp 1962).
+    `table` (n, n), n at most 12, counts images by category and class.
     """
-    best = {0: (0, [])}  # by the set of classes given away, as bits: images that agree, the classes
-    for counts in table.tolist():
-        longer = {}
-        for taken, (agreeing, classes) in best.items():
-            for k in (k for k in range(len(table)) if not taken >> k & 1):
-                candidate = agreeing + counts[k], [*classes, k]
-                longer[taken | 1 << k] = max(longer.get(taken | 1 << k, candidate), candidate)
-        best = longer
-    return next(iter(best.values()))[1]
+
+    @functools.cache
+    def best(category, free):  # images that agree, and classes, of this category and those after it
+        rest = [(k, best(category + 1, free - {k})) for k in free]
+        ways = [(table[category, k] + agreeing, [k, *classes]) for k, (agreeing, classes) in rest]
+        return max(ways, default=(0, []))
+
+    return best(0, frozenset(range(len(table))))[1]
 
 
 def rank_correlation(x, y):
     """Return Spearman's rank correlation of two arrays (n,) in [-1, 1]."""
     ranks = [np.argsort(np.argsort(a)) for a in (x, y)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return np.corrcoef(*ranks)[0, 1]
 
 
 def slant_and_stroke(images):

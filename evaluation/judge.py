@@ -1,6 +1,5 @@
 """The judge: a small classifier of real images, whose features and classes the figures rest on.
 
-It never sees a generated image while it is trained, and has nothing of a GAN's discriminator.
 Trained once for a set of data, it is kept in the cache folder of Keras (~/.keras/judges, or below
 KERAS_HOME) under the hash of the data and of this file.
 """
@@ -36,31 +35,27 @@ def define_judge(shape, n_classes, mirror):
 
 
 def turned(images, labels):
-    """Return images and labels as they are, or where labels are None quarter turns and their count.
-
-    Gidaris et al. 2018: to tell how an image was turned, a network learns what it shows.
-    """
-    if labels is not None:
-        return images, labels
-    turns = np.arange(len(images)) % 4
-    return np.stack([np.rot90(image, k) for image, k in zip(images, turns, strict=True)]), turns
+    """Return images in [0, 1] and labels; without labels turned images, and the quarter turns."""
+    if labels is None:
+        labels = np.arange(len(images)) % 4
+        images = np.stack([np.rot90(x, k) for x, k in zip(images, labels, strict=True)])
+    return images / np.float32(255), labels
 
 
 def train_judge(data):
     """Train a judge on the training part of RealImages; return it, and its test accuracy."""
     x, y = turned(data.x_train, data.y_train)
     epochs = EPOCHS[x.shape[3]] * max(1, round(10_000 / len(x)))
-    steps = -(-len(x) // BATCH_SIZE) * epochs
+    steps = (len(x) // BATCH_SIZE + 1) * epochs
     keras.utils.set_random_seed(1)
     mirror = x.shape[3] == 3 and data.y_train is not None  # photographs, unlike letters
     judge = define_judge(x.shape[1:], int(y.max()) + 1, mirror)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps, warmup_target=0.004, warmup_steps=steps // 10 + 1
-    )
+    rise = {"warmup_target": 0.004, "warmup_steps": steps // 10 + 1}
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps, **rise)
     judge.compile(keras.optimizers.Adam(rate), ["sparse_categorical_crossentropy", None])
-    judge.fit(x / np.float32(255), y, BATCH_SIZE, epochs, verbose=2)
+    judge.fit(x, y, BATCH_SIZE, epochs, verbose=2)
     x, y = turned(data.x_test, data.y_test)
-    return judge, float(np.mean(ask(judge, x / np.float32(255))[0] == y))
+    return judge, float(np.mean(ask(judge, x)[0] == y))
 
 
 def ask(judge, images):
@@ -76,13 +71,11 @@ def find_judge(data):
     for array in (data.x_train, data.y_train, data.x_test, data.y_test):
         digest.update(b"" if array is None else np.ascontiguousarray(array))
     folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "judges")
-    path = folder / f"{digest.hexdigest()[:16]}.keras"
-    note = path.with_suffix(".txt")
-    if note.exists():
-        return keras.models.load_model(path, compile=False), float(note.read_text())
-    print("Training a judge on the real images; it is kept for the next time")
-    judge, accuracy = train_judge(data)
-    folder.mkdir(parents=True, exist_ok=True)
-    judge.save(path)
-    note.write_text(str(accuracy))  # last: without it a judge is not whole
-    return judge, accuracy
+    path, note = (folder / f"{digest.hexdigest()[:16]}.{suffix}" for suffix in ("keras", "txt"))
+    if not note.exists():
+        print("Training a judge on the real images; it is kept for the next time")
+        folder.mkdir(parents=True, exist_ok=True)
+        judge, accuracy = train_judge(data)
+        judge.save(path)
+        note.write_text(str(accuracy))  # last: without it a judge is not whole
+    return keras.models.load_model(path, compile=False), float(note.read_text())

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import h5py
 import keras
@@ -92,8 +93,8 @@ def test_copies_of_training_images_are_counted(jury, scorer):
     images[:copies] = jury[0].x_train[100 : 100 + copies] / np.float32(255)
     row, details = scorer.score(images)
     assert row["near_copies"] - scorer.floor["near_copies"] == pytest.approx(0.1, abs=0.02)
-    n = scores.N_SHOWN  # the picture shows each sample above its nearest training image
-    np.testing.assert_allclose(details["neighbours"][:n], details["neighbours"][n:], atol=1e-6)
+    sheet = details["neighbours"]  # shows each sample above its nearest training image
+    np.testing.assert_allclose(sheet[2:86], sheet[88:172], atol=1e-6)
 
 
 def test_wrong_labels_are_counted(jury, scorer):
@@ -124,8 +125,12 @@ def test_data_without_labels_and_without_a_test_part(tmp_path, monkeypatch):
         np.savez(tmp_path / "x.npz", x_train=file["x_train"][:600])
     real = data.load_real_images(tmp_path / "x.npz", (32, 32, 3))
     assert (len(real.x_train), len(real.x_test), real.y_train, real.names) == (540, 60, None, [])
-    network, _ = judge.find_judge(real)
+    network, accuracy = judge.find_judge(real)
     assert network.output_shape[0] == (None, 4)  # the quarter turns
+    again, same = judge.train_judge(real)
+    assert accuracy == same  # bit for bit, whenever it is trained
+    for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
     row, details = scores.Scorer(real, network, 200, seed=1).score(real.x_test / np.float32(255))
     assert row["frechet"] >= 0 and "entropy" not in row and "histogram" not in details
 
@@ -201,6 +206,16 @@ def test_a_run_is_ranked_and_its_best_snapshot_used(run, capsys):
     film = Image.open(run / "timeline.gif")
     assert film.n_frames == 3 and Image.open(run / "scores.png").size > (300, 100)
 
+    # files of two runs can be told apart
+    shutil.copytree("run", "twin", ignore=lambda *_: ["generator_model_003.h5"])
+    evaluate.main(["run/generator_model_010.h5", "twin", *SMALL, "--out", "both"])
+    rows = Path("both/scores.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == [
+        "run/generator_model_010.h5",
+        *(f"twin/generator_model_{k:03d}.h5" for k in (1, 2, 10)),
+    ]
+    capsys.readouterr()
+
     # what the categories mean is known now: of the run, and of the exported file
     assert (
         description("best.h5")["map"] == MEANING and "frechet" in description("best.h5")["scores"]
@@ -263,10 +278,17 @@ def test_the_page_in_a_browser(run, tmp_path):
         document.getElementById("confusion").rows.length, document.scripts.length]);
     </script></body>"""
     (tmp_path / "driven.html").write_text(page.replace("</body>", drive))
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    log, driven = tmp_path / "net.json", (tmp_path / "driven.html").as_uri()
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--log-net-log={log}"]
     done = subprocess.run(
-        [*command, (tmp_path / "driven.html").as_uri()], capture_output=True, text=True, timeout=100
+        [*command, "--dump-dom", driven], capture_output=True, text=True, timeout=100
     )
+    events = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
+    requests = {event["url"]: event["initiator"] for event in events if "initiator" in event}
+    own = [
+        url for url, origin in requests.items() if origin != "not an origin"
+    ]  # Chromium's others
+    assert not own
     seen = re.search(r'data-seen="(.*?)"', done.stdout)
     *epochs, title, slider, rows, scripts = json.loads(seen[1].replace("&quot;", '"'))
     assert [text.split(" ", 1)[1] for text in epochs] == ["epoch 1", "epoch 2", "epoch 10"]

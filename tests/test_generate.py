@@ -23,6 +23,7 @@ from keras import layers
 
 import generate
 import generator_files
+import sheets
 
 SCRIPT = Path(generate.__file__)
 
@@ -803,9 +804,9 @@ def test_colour_images():
     np.testing.assert_array_equal(image, np.rint(arrays["images"][2] * 255))
     picture = matplotlib.image.imread("g_samples.png")  # 3 images in a row of 5 places
     scale = 900 // (5 * 32)
-    assert picture.shape == (32 * scale + 4, 5 * (32 * scale + 2) + 2, 4)
+    assert picture.shape == (32 * scale + 4, 5 * (32 * scale + 2) + 2, 3)
     left = 2 + 2 * (32 * scale + 2)
-    cell = picture[2 : 2 + 32 * scale : scale, left : left + 32 * scale : scale, :3]
+    cell = picture[2 : 2 + 32 * scale : scale, left : left + 32 * scale : scale]
     np.testing.assert_allclose(cell, arrays["images"][2], atol=1 / 255)
     assert (picture[:2] == 1).all() and (picture[:, left + 32 * scale :] == 1).all()
 
@@ -816,8 +817,8 @@ def test_grey_picture():
     images = run("g.h5", "--grid", "2x3", "--out", "new.png")["images"]
     picture = matplotlib.image.imread("new.png")
     scale = 10
-    assert picture.shape == (2 * (28 * scale + 2) + 2, 3 * (28 * scale + 2) + 2, 4)
-    cells = picture[2:, 2:, 0].reshape(2, 28 * scale + 2, 3, 28 * scale + 2).swapaxes(1, 2)
+    assert picture.shape == (2 * (28 * scale + 2) + 2, 3 * (28 * scale + 2) + 2)
+    cells = picture[2:, 2:].reshape(2, 28 * scale + 2, 3, 28 * scale + 2).swapaxes(1, 2)
     cells = cells.reshape(6, 28 * scale + 2, 28 * scale + 2)[:, : 28 * scale, : 28 * scale]
     np.testing.assert_allclose(cells[:, ::scale, ::scale], 1 - images[..., 0], atol=1 / 128)
     np.testing.assert_array_equal(cells[:, ::scale, ::scale], cells[:, 9::scale, 9::scale])
@@ -830,11 +831,11 @@ def test_failed_run_keeps_files(monkeypatch, capsys):
     for name, text in before.items():
         Path(name).write_text(text)
 
-    def full_disk(path, *args, **kwargs):
-        Path(path).write_text("half")
+    def full_disk(path, data):
+        path.write_text("half")
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(matplotlib.image, "imsave", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     assert "No space left" in error_of(capsys, "g.h5", "--npz", "run.npz")
     assert {name: Path(name).read_text() for name in before} == before
     assert sorted(os.listdir()) == ["g.h5", *before]
@@ -1117,15 +1118,19 @@ def alone(*argv):
 
 
 @pytest.mark.parametrize("beside", [None, "", "# an older one\nquiet_stderr = None\n"])
-def test_copied_without_generator_files(beside):
-    shutil.copy(SCRIPT, "generate.py")
+@pytest.mark.parametrize("other", [generator_files, sheets], ids=lambda module: module.__name__)
+def test_copied_without_what_it_needs(other, beside):
+    for module in (generate, generator_files, sheets):
+        shutil.copy(module.__file__, ".")
+    name = Path(other.__file__).name
+    os.remove(name)
     if beside is not None:
-        Path("generator_files.py").write_text(beside)
+        Path(name).write_text(beside)
     done = alone("--help")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("generate.py: error: generator_files.py is missing")
+    assert done.stderr.startswith(f"generate.py: error: {name} is missing")
     assert len(done.stderr.splitlines()) == 1
-    shutil.copy(generator_files.__file__, "generator_files.py")
+    shutil.copy(other.__file__, ".")
     assert alone("--help").returncode == 0
 
 
@@ -1138,7 +1143,7 @@ def test_inline_metadata():
     metadata = tomllib.loads("\n".join(line[2:] for line in block))
     assert metadata["requires-python"] == ">=3.11"
     names = [re.match(r"[a-z0-9]+", requirement)[0] for requirement in metadata["dependencies"]]
-    assert names == ["tensorflow", "keras", "numpy", "matplotlib", "h5py"]
+    assert names == ["tensorflow", "keras", "numpy", "matplotlib", "h5py", "pillow"]
 
 
 def test_show(monkeypatch, capsys):

@@ -56,7 +56,9 @@ def test_troubleshooting_quotes_what_is_printed():
     table = README.partition("## Troubleshooting")[2]
     cells = re.findall(r"^\| (.*?) \|", table, re.M)
     quoted = [text for cell in cells for text in cell.split("`")[1::2]]
-    sources = [ROOT / name for name in ("cgan_mnist.py", "generate.py", "generator_files.py")]
+    sources = [
+        ROOT / name for name in ("cgan_mnist.py", "generate.py", "generator_files.py", "sheets.py")
+    ]
     source = " ".join(path.read_text() for path in sources)
     source = re.sub(r'"\s+f?"', "", source)  # texts over two lines
     source = re.sub(r"\{[^{}]*\}", "...", source)
