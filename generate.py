@@ -6,36 +6,40 @@
 """Sample a trained generator: load its .h5 file, draw images, write them as a picture or as data.
 
     python generate.py runs/mnist_gan                           # its best snapshot, or the last
-    python generate.py generator_model_100.h5                   # a grid of samples
-    python generate.py generator_model_100.h5 --vector 0.75     # one chosen latent point
-    python generate.py generator_model_050.h5 --labels 0,3-5    # chosen classes, one a column
-    python generate.py generator_model_050.h5 --labels cat,3    # the same by name, if they have one
+    python generate.py generator_model_100.h5 --seeds 0-9,42    # chosen images, one a seed
+    python generate.py generator_model_100.h5 --interpolate 3,7,12 --out walk.gif
+    python generate.py generator_model_050.h5 --labels cat,3-5  # chosen classes, one a column
+    python generate.py generator_model_050.h5 --text 31415      # a number in one handwriting
+    python generate.py generator_model_050.h5 --category 3 --code1 -2:2:10       # of an InfoGAN
     python generate.py generator_model_050.h5 --count 1000 --images samples --npz samples.npz
+    python generate.py generator_model_050.h5 --explore         # a window with sliders
 
 A file written by a script of this project describes itself (attribute `gan`). For a file of another
 tutorial the same is worked out from its model: one float input is the latent point, a second input
 of integers or of one number is the class label, a last sigmoid means pixels in [0, 1] and a last
 tanh pixels in [-1, 1]. Files of Keras 2.2 to 2.15 open too. All of that is the work of
-generator_files.py, that of laying images out is sheets.py's; both have to lie beside this file, in
-which points are chosen and images drawn.
+generator_files.py; latent.py has the points of the latent space, and sheets.py lays images out and
+writes them. The three have to lie beside this file, which chooses points and draws their images.
 
-The same seed gives the same images, and a smaller --count the first images of a larger one. A grid
-takes between 2 and 3 seconds on two CPU cores, nearly all of it the start of TensorFlow.
+Each image has a seed and can be drawn again by it: a sheet without --seeds begins with --seed and
+counts on. The seed's numbers are those of NumPy's RandomState, which never change.
 
 Sources: Machine Learning Mastery, "How to Develop a GAN for Generating MNIST Handwritten Digits"
 and "How to Develop a GAN to Generate CIFAR10 Small Color Photographs" (their last sections, on the
-final generator); the manners of the command line are those of StyleGAN3's gen_images.py.
+final generator); arithmetic: Radford et al. 2015, arXiv:1511.06434; walks on a sphere: White 2016,
+arXiv:1609.04468; the manners of the command line are those of StyleGAN3's gen_images.py.
 """
 
 import argparse
 import collections
 import contextlib
+import hashlib
 import json
 import math
 import os
 import re
+import shlex
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +54,25 @@ try:
         part_columns,
         quiet_stderr,
         read_description,
-        replacing,
     )
-    from sheets import save_picture, tile
+    from latent import (
+        PointError,
+        between,
+        calculate,
+        generate_latent_points,
+        grid_cell,
+        interpolate,
+        noise_columns,
+        set_classes,
+        vector_points,
+    )
+    from sheets import class_folders, npz_writer, save_animation, save_images, save_picture, tile
 except ImportError as error:
-    if error.name not in ("generator_files", "sheets"):
+    if error.name not in ("generator_files", "latent", "sheets"):
         raise
     print(
         f"generate.py: error: {error.name}.py is missing beside generate.py, or too old: "
-        "copy generate.py, generator_files.py and sheets.py from one place into one folder",
+        "copy generator_files.py, latent.py and sheets.py, too, from one place into one folder",
         file=sys.stderr,
     )
     raise SystemExit(2) from None
@@ -68,6 +82,10 @@ except ImportError as error:
 
 GRID_CLASSES = 20  # columns of a picture at most, unless more are asked for
 BATCH = 256  # images per call of the generator, so that memory does not grow with --count
+FRAME = 80  # milliseconds, of an animation
+# The points (n, width) and classes (n,) to draw, the seeds (n,) or None where points come from
+# elsewhere, rows and columns of the picture, and how many pictures an animation has, or 1.
+Plan = collections.namedtuple("Plan", "points labels seeds rows cols frames")
 
 
 def fail(message, program="generate.py"):
@@ -81,55 +99,10 @@ def warn(message, program="generate.py"):
     print(f"{program}: warning: {message}", file=sys.stderr)
 
 
-def generate_latent_points(parts, n_samples, seed):
-    """Draw latent points (n_samples, width), float32; one-hot parts are left at 0.
-
-    "normal" is N(0, 1), "uniform" is [-1, 1]. `seed` is (--seed, number of the batch). Each part
-    has a stream of its own, so the first points are the same however many are drawn.
-    """
-    columns = []
-    for i, part in enumerate(parts):
-        rng, shape = np.random.default_rng([*seed, i]), (n_samples, part["size"])
-        if part["distribution"] == "normal":
-            columns.append(rng.standard_normal(shape))
-        elif part["distribution"] == "uniform":
-            columns.append(rng.uniform(-1, 1, shape))
-        else:
-            columns.append(np.zeros(shape))
-    return np.concatenate(columns, axis=1, dtype=np.float32)
+# ---- which images --------------------------------------------------------------------------------
 
 
-def set_classes(points, labels, parts, meaning=None):
-    """Write the classes (n,) into the one-hot part, if any, of latent points (n, width).
-
-    `meaning` is the class of each category, where that is known and not the category's own number.
-    """
-    category = part_columns(parts, "one-hot")
-    if category:
-        order = np.argsort(meaning) if meaning else range(len(category))
-        points[:, category] = np.eye(len(category))[order][labels]
-
-
-def vector_points(vector, parts):
-    """Return the latent points (n, width) that --vector asks for, and whether they are complete.
-
-    `vector` is a number for all coordinates, or an array (n, width). Where the latent input has
-    other parts than noise, both fill the noise alone, and codes are 0, the middle of their range;
-    an array of the full width is complete, with classes and codes.
-    """
-    noise = part_columns(parts, "normal") or part_columns(parts, "uniform")
-    width = sum(part["size"] for part in parts)
-    if vector.ndim == 2 and vector.shape[1] == width:
-        return vector, True
-    if vector.ndim == 2 and vector.shape[1] != len(noise):
-        widths = " or ".join(str(size) for size in sorted({len(noise), width}))
-        fail(f"--vector: the points have {vector.shape[1]} coordinates, the generator's {widths}")
-    points = np.zeros((len(vector) if vector.ndim else 1, width), np.float32)
-    points[:, noise] = vector
-    return points, False
-
-
-def find_classes(text, names):
+def find_classes(text, names, flag="labels"):
     """Return the classes, a list of int, of a text such as 3, 0-9, 0,2,5-7 or cat,3.
 
     `names` are those of the classes, or [] where they have none. An item is taken for a name if it
@@ -143,57 +116,113 @@ def find_classes(text, names):
         if item in names:
             first = last = names.index(item)
         elif not names and first > last:
-            fail(f"argument --labels: {text!r} is no list of classes such as 3 or 0,2,5-7")
+            fail(f"--{flag}: {text[:40]!r} is no list of classes such as 3 or 0,2,5-7")
         elif names and not first <= last < len(names):
             listed = ", ".join(repr(name[:40]) for name in names[:20])
             more = f" and {len(names) - 20} more" if len(names) > 20 else ""
             last = len(names) - 1
-            fail(f"--labels: no class {item!r}: classes 0 to {last} are {listed}{more}")
+            fail(f"--{flag}: no class {item[:40]!r}: classes 0 to {last} are {listed}{more}")
         classes.extend(range(first, last + 1))
     return classes
 
 
-def plan_images(args, about):
-    """Decide which images of the generator that `about` describes to make.
+def check_flags(args, about):
+    """Warn of flags that change nothing for this generator, and forget them; refuse wrong ones."""
+    classes, infogan = about["classes"], about["kind"] == "infogan"
+    n_codes = len(part_columns(about["latent"], "uniform")) if infogan else 0
+    flags = {
+        "labels": (classes, "has no classes"),
+        "text": (classes, "has no classes"),
+        "category": (infogan, "is no InfoGAN"),
+        "code1": (n_codes > 0, "is no InfoGAN with codes"),
+        "code2": (n_codes > 1, "is no InfoGAN with two codes"),
+    }
+    for flag, (matters, reason) in flags.items():
+        if getattr(args, flag) is not None and not matters:
+            warn(f"--{flag} is ignored: this generator {reason}")
+            setattr(args, flag, None)
+    for flag in ("labels", "text", "category"):
+        if max(getattr(args, flag) or [0]) >= max(classes, 1):
+            fail(f"--{flag}: the classes of this generator are 0 to {classes - 1}")
+    if infogan and (args.labels or args.text) and not (about.get("map") or about["class_names"]):
+        flag = "text" if args.text else "labels"
+        warn(f"--{flag} counts categories, whose meaning is unknown here: evaluate.py finds it")
 
-    `args.labels` are the classes asked for, a list of int, or None. Returns the latent points
-    (n, width), or None where every image gets its own, drawn batch by batch; the classes (n,), int,
-    all 0 for a generator without; the picture's rows and columns.
+
+def choose_points(args, about):
+    """Return the latent points (k, width), their seeds (k,) or None, and the classes to draw.
+
+    The classes are a list for all points, or an array (k,), one for each.
     """
     parts, classes, meaning = about["latent"], about["classes"], about.get("map")
-    if args.labels and about["kind"] == "infogan" and not (meaning or about["class_names"]):
-        warn("--labels counts categories, whose meaning is unknown here: evaluate.py finds it")
-    if args.labels and not classes:
-        warn("--labels is ignored: this generator has no classes")
-    elif args.labels and max(args.labels) >= classes:
-        fail(f"--labels: the classes of this generator are 0 to {classes - 1}")
-    widest = 100 if args.labels or args.count else GRID_CLASSES
-    columns = np.array(args.labels or range(classes)) if classes else np.array([0])
-    rows, cols = args.grid or ((10, min(widest, len(columns))) if classes else (5, 5))
-    points = None
+    asked, meant = args.labels or args.text, meaning or [*range(classes)]
+    if args.category:
+        asked = [meant[k] for k in args.category]
     if args.vector is not None:
         points, complete = vector_points(args.vector, parts)
         category = part_columns(parts, "one-hot")
         if complete and category:
-            labels, across = points[:, category].argmax(axis=1), 1
-            labels = np.take(meaning or range(classes), labels)
-            if args.labels:
+            if asked:
                 warn("--labels is ignored: the points of --vector hold their classes")
-        else:
-            across = len(columns) if args.labels else 1
-            labels = np.tile(columns[:across], len(points))
-            points = points.repeat(across, axis=0)
-            set_classes(points, labels, parts, meaning)
-        if not args.grid:  # one column a class, or else a square
-            cols = min(100, across if across > 1 else math.ceil(math.sqrt(len(points))))
-            rows = 100
-    elif args.count or not classes:
-        labels = np.resize(columns, args.count or rows * cols)
-    else:  # a row shares its latent point, a column its class
-        points = generate_latent_points(parts, rows, (args.seed, 0)).repeat(cols, axis=0)
-        labels = np.tile(np.resize(columns, cols), rows)
-        set_classes(points, labels, parts, meaning)
-    return points, labels, min(rows, math.ceil(len(labels) / cols)), cols
+            return points, None, np.take(meant, points[:, category].argmax(axis=1))
+        return points, None, asked or [0]
+    if args.cell:
+        points, k = grid_cell(about, *args.cell)
+        return points, None, asked or [meant[k] if meant else 0]
+    shown = asked or [*range(classes or 1)]
+    if not (asked or args.grid or args.count):
+        shown = shown[:GRID_CLASSES]
+    if args.interpolate:
+        points = generate_latent_points(parts, args.interpolate)
+        return interpolate(points, args.steps or 8, parts, loop=is_film(args)), None, shown
+    if args.arithmetic:
+        return calculate(args.arithmetic, parts), None, shown
+    n, (rows, cols) = 10 if classes else 25, args.grid or (0, 0)
+    if args.count:
+        n, shown = args.count, np.resize(shown, args.count)
+    elif any(len(code) > 1 for code in (args.code1, args.code2) if code):
+        n = 1
+    elif args.grid:  # with classes a row has one point, a column one class
+        n, shown = (rows, np.resize(shown, cols).tolist()) if classes else (rows * cols, shown)
+    elif args.text:
+        n = 1
+    seeds = np.array(args.seeds or range(args.seed, args.seed + n))
+    return generate_latent_points(parts, seeds), seeds, shown
+
+
+def plan_images(args, about):
+    """Return the Plan of the images that the command line asks of the generator `about` describes.
+
+    They are all combinations of some points, classes and values of each code. The last of these of
+    which there are several goes across the picture, the others down.
+    """
+    parts = about["latent"]
+    points, seeds, labels = choose_points(args, about)
+    paired, along = isinstance(labels, np.ndarray), args.interpolate or args.arithmetic
+    if args.truncate is not None:
+        points[:, noise_columns(parts)] *= args.truncate
+    codes = [[None] if code is None else code for code in (args.code1, args.code2)]
+    sizes = [len(points), 1 if paired else len(labels), *map(len, codes)]
+    order = [1, 0, 2, 3] if along and not is_film(args) else [0, 1, 2, 3]  # a way goes across
+    which = np.indices([sizes[k] for k in order]).reshape(4, -1)[np.argsort(order)]
+    labels = np.take(labels, which[0 if paired else 1])
+    points, seeds = points[which[0]], None if seeds is None else seeds[which[0]]
+    for column, values, k in zip(part_columns(parts, "uniform"), codes, which[2:], strict=False):
+        if values != [None]:
+            points[:, column] = np.take(values, k)
+    if args.vector is None or not paired:
+        set_classes(points, labels, parts, about.get("map"))
+    frames = sizes[0] if is_film(args) else 1
+    n, several = len(labels) // frames, [sizes[k] for k in order if sizes[k] > 1][frames > 1 :]
+    square = not along and max(sizes[1:]) == 1  # points alone
+    cols = math.ceil(math.sqrt(n)) if square or not several else several[-1]
+    if args.count:
+        cols = min(about["classes"], len(set(labels))) or 5
+    rows, cols = args.grid or (10 if args.count and about["classes"] else 100, min(cols, 100))
+    return Plan(points, labels, seeds, min(rows, math.ceil(n / cols)), cols, frames)
+
+
+# ---- their images --------------------------------------------------------------------------------
 
 
 def run_model(model, points, labels, latent, label):
@@ -221,74 +250,19 @@ def run_model(model, points, labels, latent, label):
     return output.reshape(-1, *image_shape(model.output_shape))
 
 
-def draw_images(model, inputs, about, points, labels, seed):
-    """Yield batches: images (n, height, width, channels) in [0, 1], latent points, classes.
+def draw_images(model, inputs, about, points, labels):
+    """Yield batches of images (n, height, width, channels) in [0, 1].
 
-    `points` and `labels` are those of `plan_images`, `inputs` those of `find_inputs`.
+    `points` (n, width) are latent points, `labels` (n,) classes, `inputs` those of `find_inputs`.
     """
-    parts, pixel_range = about["latent"], about["pixel_range"]
-    for start in range(0, len(labels), BATCH):
-        batch_labels = labels[start : start + BATCH]
-        if points is None:
-            batch = generate_latent_points(parts, len(batch_labels), (seed, start // BATCH))
-            set_classes(batch, batch_labels, parts, about.get("map"))
-        else:
-            batch = points[start : start + BATCH]
-        images = run_model(model, batch, batch_labels, *inputs)
+    pixel_range = about["pixel_range"]
+    for k in range(0, len(labels), BATCH):
+        images = run_model(model, points[k : k + BATCH], labels[k : k + BATCH], *inputs)
         if pixel_range is None:
             pixel_range = (-1, 1) if images.min() < -0.2 else (0, 1)
             warn(f"the range of the pixels is guessed: {pixel_range[0]} to {pixel_range[1]}")
         low, high = pixel_range
-        yield ((images - low) / (high - low)).clip(0, 1), batch, batch_labels
-
-
-@contextlib.contextmanager
-def npz_writer(path, shape, arrays):
-    """Write an .npz file batch by batch, where np.savez would need all images at once.
-
-    Yields an open file that takes the bytes of the images, float32 of `shape` (n, h, w, c). The
-    dict `arrays`, which may be filled meanwhile, holds what follows them.
-    """
-    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
-    with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
-        with archive.open("images.npy", "w", force_zip64=True) as file:  # may exceed 2 GiB
-            np.lib.format.write_array_header_1_0(file, header)
-            yield file
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, array)
-
-
-def class_folders(classes, names):
-    """Return the names of the sub-folders of --images, one a class; ["."] without classes.
-
-    They are the names of the classes if these are usable. Names come out of a file and may be
-    anything, such as "../x": then each folder has its class's number and what is harmless of the
-    name. Without names the numbers have one length, so that sorting them sorts the classes.
-    """
-    numbers = [f"{k:0{len(str(classes - 1))}d}" for k in range(classes)]
-    harmless = [re.sub(r"[^\w .()+-]", "_", name)[:60].strip(" .") for name in names]
-    different = len({name.casefold() for name in harmless}) == len(names)  # on any file system
-    if harmless != names or not all(names) or not different:
-        return [f"{k}_{name}" for k, name in zip(numbers, harmless, strict=True)]
-    return names or numbers or ["."]
-
-
-def save_images(folder, images, labels, subfolders, counts):
-    """Write images (n, h, w, c) in [0, 1] as 8-bit PNG files with the pixels the generator gave.
-
-    `subfolders` are those of `class_folders`: with classes, what the training scripts' --data
-    takes. `counts` is a Counter of the files written so far, by sub-folder.
-    """
-    import keras
-
-    for image, label in zip(images, labels, strict=True):
-        name = subfolders[label]
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        path = folder / name / f"image_{counts[name]:05d}.png"
-        pixels = np.rint(image * 255)
-        keras.utils.save_img(path, pixels, data_format="channels_last", scale=False)
-        counts[name] += 1
+        yield ((images - low) / (high - low)).clip(0, 1)
 
 
 def parse_grid(text):
@@ -313,6 +287,57 @@ def parse_vector(text):
     if vector.ndim not in (0, 2) or not vector.size or not np.isfinite(vector).all():
         raise argparse.ArgumentTypeError(f"{text!r} holds no finite points (width,) or (n, width)")
     return vector
+
+
+def parse_seeds(text):
+    """Return the seeds, a list of int, of a text such as 0-9,42."""
+    if not re.fullmatch(r"\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of seeds such as 3 or 0-9,42")
+    ends = [[int(end) for end in item.split("-")] for item in text.split(",")]
+    n = sum(end[-1] - end[0] + 1 for end in ends)
+    if not 1 <= n <= 10_000 or any(end[-1] < end[0] for end in ends):
+        raise argparse.ArgumentTypeError(f"{text!r} names {max(n, 0)} seeds, not 1 to 10,000")
+    return [seed for end in ends for seed in range(end[0], end[-1] + 1)]
+
+
+def parse_cell(text):
+    """Return (row, column) of a text such as 3,7."""
+    match = re.fullmatch(r"(\d{1,3}),(\d{1,3})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ROW,COLUMN, as in 3,7")
+    return int(match[1]), int(match[2])
+
+
+def parse_formula(text):
+    """Return a text such as 0+1-2 if it adds and takes away seeds."""
+    if not re.fullmatch(r"\d{1,9}([+-]\d{1,9}){1,9}", text.replace(" ", "")):
+        raise argparse.ArgumentTypeError(f"{text!r} adds and takes away no seeds, as 0+1-2 does")
+    return text.replace(" ", "")
+
+
+def parse_code(text):
+    """Return the values, a list of float, of a code: of a text such as 0.5 or -2:2:10."""
+    try:
+        low, high, n = [*text.split(":"), text, 1][:3] if ":" in text else (text, text, 1)
+        values = np.linspace(float(low), float(high), int(n)).tolist()
+    except ValueError:
+        values = []
+    if not 1 <= len(values) <= 100 or not np.isfinite(values).all():
+        message = f"{text!r} is neither a number nor FROM:TO:COUNT, as in -2:2:10"
+        raise argparse.ArgumentTypeError(message)
+    return values
+
+
+def in_range(low, high, kind=int):
+    """Return a function that reads a number from low to high, for argparse."""
+
+    def parse(text):
+        with contextlib.suppress(ValueError):
+            if low <= kind(text) <= high:
+                return kind(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {low} to {high}")
+
+    return parse
 
 
 def choose_snapshot(path):
@@ -343,60 +368,78 @@ def choose_snapshot(path):
     return snapshot, meaning
 
 
+def is_film(args):
+    """Return whether an animation is asked for."""
+    return args.out is not None and args.out.suffix.lower() == ".gif"
+
+
 def parse_args(argv):
     """Read the command line; mistakes that show without the model end the program here."""
     description = "Sample a trained generator and write the images as one picture."
     parser = argparse.ArgumentParser("generate.py", description=description, allow_abbrev=False)
     parser.error = fail  # one line, without the usage
-    add = parser.add_argument
+    parser._negative_number_matcher = re.compile(r"-\.?\d")  # "--code1 -2:2:10" has a value
     model = "generator, as saved with model.save(), or a run: its best snapshot, or else its last"
-    add("model", metavar="MODEL.h5|RUN", type=Path, help=model)
-    add("--out", metavar="FILE.png", type=Path, help="the picture (default: MODEL_samples.png)")
+    parser.add_argument("model", metavar="MODEL.h5|RUN", type=Path, help=model)
+    add = parser.add_argument_group("points").add_mutually_exclusive_group().add_argument
+    add("--seeds", metavar="S", type=parse_seeds, help="draw these seeds, as in 0-9,42")
+    count = "draw so many for --images and --npz, classes in turn; the picture shows the first"
+    add("--count", metavar="N", type=in_range(1, 10**8), help=count)
     add(
-        "--grid",
-        metavar="RxC",
-        type=parse_grid,
-        help="its rows and columns (default: 5x5; with classes 10 rows, each of one latent point, "
-        "and a column for each of the first 20 classes)",
+        "--cell", metavar="R,C", type=parse_cell, help="draw row R, column C of the run's own grids"
     )
-    add("--seed", metavar="N", type=int, default=1, help="of the random numbers (default: 1)")
-    add(
-        "--labels",
-        metavar="L",
-        help="classes of the columns: 3 or 0-9 or 0,2,5-7, or their names if they have any, as in "
-        "cat,ship (default: all, of which a grid shows the first 20; with --vector 0)",
-    )
-    vector = "latent points: a number, for all coordinates of one, or a .npy file (n, width)"
+    vector = "draw a point: a number for all its coordinates, or points: a .npy file (n, width)"
     add("--vector", metavar="V", type=parse_vector, help=vector)
+    add("--interpolate", metavar="S", type=parse_seeds, help="walk between seeds, as in 3,7,12")
+    add("--arithmetic", metavar="F", type=parse_formula, help="calculate with seeds, as in 0+1-2")
+    add = parser.add_argument_group("more about the points").add_argument
+    add("--seed", metavar="N", type=in_range(0, 10**9), default=1, help="the first seed (1)")
+    add("--steps", metavar="N", type=in_range(1, 1000), help="of a walk from seed to seed (8)")
+    truncate = "shrink the noise to this share: fewer odd images, less variety"
+    add("--truncate", metavar="PSI", type=in_range(0, 1, float), help=truncate)
+    add = parser.add_argument_group("classes and codes").add_mutually_exclusive_group().add_argument
     add(
-        "--count",
-        metavar="N",
-        type=int,
-        help="images for --images and --npz, each of its own latent point, classes in turn; the "
-        "picture shows the first",
+        "--labels", metavar="L", help="classes: 3 or 0-9 or 0,2,5-7, or their names, as in cat,ship"
     )
-    images = "write the images as PNG files into a new folder, by class if there are classes"
+    add("--text", metavar="T", help="classes of one letter each: 31415 for 3,1,4,1,5, in one style")
+    add("--category", metavar="K", help="an InfoGAN's categories, whatever they mean: 3 or 0-9")
+    add = parser.add_argument
+    for code in ("--code1", "--code2"):
+        add(code, metavar="V", type=parse_code, help="value of an InfoGAN's code, or FROM:TO:COUNT")
+    add = parser.add_argument_group("what is written").add_argument
+    out = "picture, or FILE.gif with --interpolate (default: beside the model, named by the seeds)"
+    add("--out", metavar="FILE.png", type=Path, help=out)
+    add("--grid", metavar="RxC", type=parse_grid, help="rows and columns of the picture, as in 5x5")
+    images = "write the images of --count or --seeds as PNG files into a new folder, by class"
     add("--images", metavar="DIR", type=Path, help=images)
-    npz = "write images (n, h, w, c) in [0, 1], and labels, class_names and codes if any"
+    npz = "write images (n, h, w, c) in [0, 1], latent, and seeds, labels, codes if any"
     add("--npz", metavar="FILE.npz", type=Path, help=npz)
     add("--show", action="store_true", help="open the picture in a window")
+    add("--explore", action="store_true", help="open a window with sliders instead")
     args = parser.parse_args(argv)
     args.model, args.meaning = choose_snapshot(args.model)
-    args.out = args.out or Path(f"{args.model.stem}_samples.png")
-    if args.seed < 0 or (args.count is not None and args.count < 1):
-        fail("--seed starts at 0 and --count at 1")
-    if args.images and not args.count:
-        fail("--images needs --count N, the number of images")
+    args.out = args.out or args.model.with_name(f"{args.model.stem}_{name_points(args)}.png")
+    if args.images and not (args.count or args.seeds):
+        fail("--images needs --count N or --seeds, the images to write")
     if args.count and not (args.images or args.npz):
         fail("--count needs --images DIR or --npz FILE.npz; for a larger picture use --grid RxC")
-    if args.count and args.vector is not None:
-        fail("--count draws points at random: give it or --vector, not both")
-    for path, suffix in ((args.out, ".png"), (args.npz, ".npz"), (args.images, "")):
-        if path and suffix and path.suffix.lower() != suffix:
-            fail(f"{path}: the name must end in {suffix}")
-        if path and suffix and path.is_dir():
+    if args.count and any(len(code or [0]) > 1 for code in (args.code1, args.code2)):
+        fail("--count takes one value of a code, not FROM:TO:COUNT")
+    if args.interpolate and len(args.interpolate) < 2:
+        fail("--interpolate needs two seeds at least, as in 3,7")
+    if is_film(args) and not args.interpolate:
+        fail(f"{args.out}: an animation needs --interpolate; other pictures end in .png")
+    if args.steps and not args.interpolate:
+        warn("--steps is ignored: there is no --interpolate")
+    endings = {args.out: (".png", ".gif"), args.npz: (".npz",)}
+    for path, suffixes in endings.items():
+        if path and path.suffix.lower() not in suffixes:
+            fail(f"{path}: the name must end in {suffixes[0]}")
+        if path and path.is_dir():
             fail(f"{path} is a folder: give the name of a file")
-        if path and not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+    for path in (args.out, args.npz, args.images):
+        folder = path and path.absolute().parent
+        if path and folder != args.model.absolute().parent and not os.access(folder, os.W_OK):
             fail(f"cannot write to the folder {path.parent}: create it or choose another")
     if args.images and args.images.exists():
         if not args.images.is_dir() or any(args.images.iterdir()):
@@ -404,50 +447,107 @@ def parse_args(argv):
     return args
 
 
+def name_seeds(seeds):
+    """Return seeds as a text such as 0-9,42."""
+    runs = []
+    for seed in map(int, seeds):
+        if runs and seed == runs[-1][1] + 1:
+            runs[-1][1] = seed
+        else:
+            runs.append([seed, seed])
+    return ",".join(f"{a}-{b}" if a < b else f"{a}" for a, b in runs)
+
+
+def name_points(args):
+    """Return what the name of a picture says of its points, at most 40 characters."""
+    cell, walk = args.cell and "cell{},{}".format(*args.cell), args.interpolate
+    named = [args.seeds and f"seeds{name_seeds(args.seeds)}", cell, args.arithmetic]
+    named += [walk and f"walk{name_seeds(walk)}", "vector" if args.vector is not None else ""]
+    return [*filter(None, named), f"seed{args.seed}"][0][:40]
+
+
+def explore(model, inputs, about, args):
+    """Open the window of --explore."""
+    from explore import open_window
+
+    parts = about["latent"]
+
+    def draw(seed, other, t, label, codes):
+        point = between(*generate_latent_points(parts, [seed, other]), t, parts)[None]
+        if about["kind"] == "infogan":
+            point[0, part_columns(parts, "uniform")] = codes
+        set_classes(point, [label], parts, about.get("map"))
+        return next(draw_images(model, inputs, about, point, np.array([label])))[0]
+
+    n_codes = len(part_columns(parts, "uniform")) if about["kind"] == "infogan" else 0
+    try:
+        open_window(draw, args.seed, about["classes"], about["class_names"], n_codes)
+    except RuntimeError as error:
+        fail(f"--explore: {error}")
+
+
 def main(argv=None):
     """Run the command line `argv` (default: sys.argv); returns None or raises SystemExit(2)."""
     args = parse_args(argv)
+    command = shlex.join(
+        ["python", "generate.py", *map(str, sys.argv[1:] if argv is None else argv)]
+    )
     try:
         about = (read_description(args.model) or {"class_names": []}) | args.meaning
-        if args.labels is not None:  # before TensorFlow starts, which takes seconds
-            args.labels = find_classes(args.labels, about["class_names"])
+        names = about["class_names"]
+        for flag, own in (("labels", names), ("text", names), ("category", [])):
+            text = getattr(args, flag)
+            if text is not None:  # before TensorFlow starts, which takes seconds
+                text = ",".join(text) if flag == "text" else text
+                setattr(args, flag, find_classes(text, own, flag))
         model, about = open_generator(args.model)
         about = check_description(args.model, about | args.meaning)
-    except GeneratorFileError as error:
-        fail(error)
-    inputs, classes = find_inputs(model), about["classes"]
-    points, labels, rows, cols = plan_images(args, about)
-
-    batches = draw_images(model, inputs, about, points, labels, args.seed)
-    n, shape = len(labels), image_shape(model.output_shape)
-    subfolders = class_folders(classes, about["class_names"])
-    arrays = {"labels": labels} if classes else {}
-    if about["class_names"]:
-        arrays["class_names"] = np.array(about["class_names"])
-    npz = npz_writer(args.npz, (n, *shape), arrays) if args.npz else contextlib.nullcontext()
-    shown, codes, counts = [], [], collections.Counter()
-    try:
+        inputs, classes = find_inputs(model), about["classes"]
+        check_flags(args, about)
+        if args.explore:
+            return explore(model, inputs, about, args)
+        plan = plan_images(args, about)
+        text = {"Software": "generate.py", "Command": command}
+        text["Model SHA-256"] = hashlib.sha256(args.model.read_bytes()).hexdigest()
+        points, labels, seeds, rows, cols, frames = plan
+        n, room = len(labels), rows * cols if frames == 1 else len(labels)
+        arrays = {"latent": points} | ({} if seeds is None else {"seeds": seeds})
+        arrays |= {"labels": labels} if classes else {}
+        if about["class_names"]:
+            arrays["class_names"] = np.array(about["class_names"])
+        if about["kind"] == "infogan":
+            arrays["codes"] = points[:, part_columns(about["latent"], "uniform")]
+        shape = (n, *image_shape(model.output_shape))
+        npz = npz_writer(args.npz, shape, arrays) if args.npz else contextlib.nullcontext()
+        subfolders = class_folders(classes, about["class_names"])
+        shown, done, counts = [], 0, collections.Counter()
         with npz as file:
-            for images, batch, batch_labels in batches:
-                shown.extend(images[: rows * cols - len(shown)])
-                codes.append(batch[:, part_columns(about["latent"], "uniform")])
+            for images in draw_images(model, inputs, about, points, labels):
+                shown.extend(images[: room - len(shown)])
+                these = slice(done, done := done + len(images))
                 if args.images:
-                    save_images(args.images, images, batch_labels, subfolders, counts)
+                    about_each = [text | {"Seeds": str(seed)} for seed in seeds[these]]
+                    folders = [subfolders[label] for label in labels[these]]
+                    save_images(args.images, images, folders, counts, about_each)
                 if args.npz:
                     file.write(images)
-            save_picture(args.out, tile(np.array(shown), rows, cols))
-            if about["kind"] == "infogan":
-                arrays["codes"] = np.concatenate(codes)
-    except GeneratorFileError as error:
+            if frames > 1:
+                films = np.split(np.array(shown), frames)
+                sheets = [(tile(images, rows, cols), "") for images in films]
+                save_animation(args.out, sheets, FRAME)
+            else:
+                text |= {} if seeds is None else {"Seeds": name_seeds(seeds[:room])}
+                save_picture(args.out, tile(np.array(shown), rows, cols), text)
+    except (GeneratorFileError, PointError) as error:
         fail(error)
     except OSError as error:
         fail(f"cannot write {error.filename or args.npz or args.out}: {error.strerror or error}")
     except KeyboardInterrupt:
         warn("interrupted")
         raise SystemExit(130) from None
-    places = {args.out: min(n, rows * cols), args.images: n, args.npz: n}
-    done = [f"{k} image{'s' if k > 1 else ''} in {path}" for path, k in places.items() if path]
-    print(", ".join(done))
+    places = {args.out: min(n, room), args.images: n, args.npz: n}
+    written = [f"{k} image{'s' if k > 1 else ''} in {path}" for path, k in places.items() if path]
+    print(", ".join(written))
     if args.show:
         show(args.out)
 

@@ -1,14 +1,17 @@
-"""Pictures of many images, as generate.py and evaluate.py write them: sheets and animations.
+"""What generate.py and evaluate.py write: sheets of images, animations, folders, arrays.
 
 Images are float32 (n, height, width, channels) in [0, 1], with 1 or 3 channels; grey ones are drawn
 dark on white, as in the tutorials.
 """
 
 import base64
+import contextlib
 import io
+import re
+import zipfile
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from generator_files import replacing
 
@@ -19,7 +22,7 @@ def tile(images, rows, cols):
     Returns (height, width, c); pixels are repeated a whole number of times, so edges stay sharp.
     """
     h, w, c = images.shape[1:]
-    scale = max(1, min(10, 900 // (max(rows, cols) * max(h, w))))
+    scale = max(1, min(10, 900 // (rows * h), 1800 // (cols * w)))
     h, w, gap = h * scale, w * scale, 2
     white = 0.0 if c == 1 else 1.0  # grey sheets are inverted when they are drawn
     sheet = np.full((rows * (h + gap) + gap, cols * (w + gap) + gap, c), white, np.float32)
@@ -38,10 +41,16 @@ def picture(sheet, title=""):
     return image
 
 
-def as_png(sheet):
-    """Return a sheet (h, w, c) in [0, 1] as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    picture(sheet).save(buffer, "png")
+def as_png(image, text=None):
+    """Return a sheet (h, w, c) in [0, 1], or a picture of Pillow, as the bytes of a PNG file.
+
+    `text` is a dict of what the file is to say of itself.
+    """
+    buffer, notes = io.BytesIO(), PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        notes.add_itxt(key, value)
+    image = picture(image) if isinstance(image, np.ndarray) else image
+    image.save(buffer, "png", pnginfo=notes)
     return buffer.getvalue()
 
 
@@ -50,10 +59,10 @@ def as_url(png):
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def save_picture(path, sheet):
-    """Write a sheet (h, w, c) in [0, 1] as a PNG."""
+def save_picture(path, sheet, text):
+    """Write a sheet (h, w, c) in [0, 1] as a PNG, with a dict of texts in it."""
     with replacing(path) as part:
-        part.write_bytes(as_png(sheet))
+        part.write_bytes(as_png(sheet, text))
 
 
 def save_animation(path, frames, duration):
@@ -64,3 +73,49 @@ def save_animation(path, frames, duration):
     first, *others = [picture(*frame) for frame in frames]
     with replacing(path) as part:
         first.save(part, "gif", save_all=True, append_images=others, duration=duration, loop=0)
+
+
+def class_folders(classes, names):
+    """Return the names of the sub-folders of --images, one a class; ["."] without classes.
+
+    They are the names of the classes if these are usable. Names come out of a file and may be
+    anything, such as "../x": then each folder has its class's number and what is harmless of the
+    name. Without names the numbers have one length, so that sorting them sorts the classes.
+    """
+    numbers = [f"{k:0{len(str(classes - 1))}d}" for k in range(classes)]
+    harmless = [re.sub(r"[^\w .()+-]", "_", name)[:60].strip(" .") for name in names]
+    different = len({name.casefold() for name in harmless}) == len(names)  # on any file system
+    if harmless != names or not all(names) or not different:
+        return [f"{k}_{name}" for k, name in zip(numbers, harmless, strict=True)]
+    return names or numbers or ["."]
+
+
+def save_images(folder, images, subfolders, counts, texts):
+    """Write images (n, h, w, c) in [0, 1] as 8-bit PNG files with the pixels the generator gave.
+
+    `subfolders` and `texts` say of each where it goes and what the file says of itself. `counts` is
+    a Counter of the files written so far, by sub-folder.
+    """
+    for image, name, text in zip(images, subfolders, texts, strict=True):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        path = folder / name / f"image_{counts[name]:05d}.png"
+        pixels = np.rint(image * 255).astype(np.uint8)
+        path.write_bytes(as_png(Image.fromarray(np.squeeze(pixels)), text))
+        counts[name] += 1
+
+
+@contextlib.contextmanager
+def npz_writer(path, shape, arrays):
+    """Write an .npz file batch by batch, where np.savez would need all images at once.
+
+    Yields an open file that takes the bytes of the images, float32 of `shape` (n, h, w, c). The
+    dict `arrays`, which may be filled meanwhile, holds what follows them.
+    """
+    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
+    with replacing(path) as part, zipfile.ZipFile(part, "w") as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as file:  # may exceed 2 GiB
+            np.lib.format.write_array_header_1_0(file, header)
+            yield file
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array)

@@ -3,6 +3,7 @@
 import numpy as np
 
 import generate
+import latent
 from evaluation import figures
 from evaluation.judge import ask
 from generator_files import find_inputs, part_columns
@@ -40,8 +41,10 @@ class Scorer:
     def score_generator(self, model, about, n, seed):
         """Score n images that a generator draws: classes in turn, each of a point of its own."""
         labels = np.resize(range(about["classes"] or 1), n)
-        batches = generate.draw_images(model, find_inputs(model), about, None, labels, seed)
-        images, points, _ = (np.concatenate(part) for part in zip(*batches, strict=True))
+        points = latent.generate_latent_points(about["latent"], range(seed, seed + n))
+        latent.set_classes(points, labels, about["latent"], about.get("map"))
+        images = generate.draw_images(model, find_inputs(model), about, points, labels)
+        images = np.concatenate(list(images))
         codes = points[:, part_columns(about["latent"], "uniform")]
         asked, n_categories = asked_classes(about, labels, self.data.names)
         row, details = self.score(images, asked, codes, n_categories)

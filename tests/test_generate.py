@@ -20,9 +20,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
 import generate
 import generator_files
+import latent as points_of
 import sheets
 
 SCRIPT = Path(generate.__file__)
@@ -570,7 +572,9 @@ def test_unconditional():
     model = glass(100)
     arrays = run("g.h5")
     points = inputs_of(arrays)[:, :100]
-    assert set(arrays) == {"images"} and arrays["images"].shape == (25, 28, 28, 1)
+    assert set(arrays) == {"images", "latent", "seeds"}
+    assert arrays["images"].shape == (25, 28, 28, 1) and arrays["seeds"].tolist() == [*range(1, 26)]
+    np.testing.assert_allclose(points, arrays["latent"], atol=1e-5)
     assert abs(points.mean()) < 0.05 and abs(points.std() - 1) < 0.05
     expected = (model(points).numpy() + 16) / 32
     np.testing.assert_allclose(arrays["images"], expected, atol=1e-5)
@@ -585,8 +589,9 @@ def test_conditional_grid():
     glass(100, 10)
     arrays = run("g.h5")
     shown = inputs_of(arrays).reshape(10, 10, 784)
-    assert set(arrays) == {"images", "labels"}
+    assert set(arrays) == {"images", "labels", "latent", "seeds"}
     assert arrays["labels"].tolist() == list(range(10)) * 10
+    assert arrays["seeds"].tolist() == np.repeat(range(1, 11), 10).tolist()
     np.testing.assert_allclose(shown[:, :, 100], np.tile(np.arange(10), (10, 1)), atol=1e-4)
     np.testing.assert_array_equal(shown[:, :, :100], shown[:, :1, :100].repeat(10, axis=1))
     assert len(np.unique(shown[:, 0, 0])) == 10
@@ -623,7 +628,7 @@ def test_twenty_columns():
     assert run("g.h5", "--labels", "0-25")["labels"].tolist() == [*range(26)] * 10
     assert run("g.h5", "--grid", "2x26")["labels"].tolist() == [*range(26)] * 2
     assert run("g.h5", "--count", "30")["labels"].tolist() == [*range(26), 0, 1, 2, 3]
-    assert matplotlib.image.imread("g_samples.png").shape[1] == 26 * (28 + 2) + 2
+    assert matplotlib.image.imread("g_seed1.png").shape[1] == 26 * (2 * 28 + 2) + 2
 
 
 ANIMALS = ["cat", "polar bear", "0-1", "t-shirt", "1"]
@@ -720,7 +725,7 @@ def test_labels_without_classes(capsys):
 def test_vector_number(capsys):
     glass(4, name="plain.h5")
     arrays = run("plain.h5", "--vector", "-0.5")
-    assert capsys.readouterr().out.startswith("1 image in plain_samples.png")
+    assert capsys.readouterr().out.startswith("1 image in plain_vector.png")
     assert arrays["images"].shape == (1, 28, 28, 1)
     np.testing.assert_allclose(inputs_of(arrays)[0, :5], [-0.5] * 4 + [0], atol=1e-5)
     glass(4, 10, name="classes.h5")
@@ -732,7 +737,7 @@ def test_vector_number(capsys):
     glass(4, name="uniform.h5", latent=uniform)
     arrays = run("uniform.h5", "--vector", "0.75")
     np.testing.assert_allclose(inputs_of(arrays)[:, :5], [[0.75] * 4 + [0]], atol=1e-5)
-    assert set(arrays) == {"images"}  # codes are those of InfoGAN
+    assert set(arrays) == {"images", "latent"}  # codes are those of InfoGAN
     glass(74, name="info.h5", **INFOGAN)
     arrays = run("info.h5", "--vector", "2", "--labels", "3")
     expected = np.r_[np.full(62, 2), np.eye(10)[3], 0, 0]
@@ -773,13 +778,181 @@ def test_seed(about):
     assert len(np.unique(many[:, 0])) == 600  # no batch repeats another
 
 
+def pixels(path):
+    """Return the pixels of a picture, and the texts in it."""
+    with Image.open(path) as picture:
+        return np.asarray(picture), picture.text
+
+
+def test_seeds():
+    """A seed's image is the same alone, in a sheet, in a folder and whatever else is drawn."""
+    fill(mnist_generator()).save("g.h5")
+    sheet = run("g.h5", "--seeds", "40-44,7,3", "--grid", "2x4", "--out", "sheet.png")
+    assert sheet["seeds"].tolist() == [40, 41, 42, 43, 44, 7, 3]
+    alone = run("g.h5", "--seeds", "7")
+    assert Path("g_seeds7.png").exists()
+    np.testing.assert_array_equal(alone["latent"][0], sheet["latent"][5])
+    np.testing.assert_allclose(alone["images"][0], sheet["images"][5], atol=1e-6)
+    whole, one = pixels("sheet.png")[0], pixels("g_seeds7.png")[0]
+    cell = whole[2 + 282 : 284 + 280 : 10, 2 + 282 : 284 + 280 : 10]
+    np.testing.assert_array_equal(cell, one[2:282:10, 2:282:10])
+    counted = run("g.h5", "--seed", "5", "--count", "300", "--images", "data")  # seeds 5 to 304
+    np.testing.assert_allclose(counted["images"][2], sheet["images"][5], atol=1e-6)
+    image, text = pixels("data/image_00002.png")
+    np.testing.assert_array_equal(image, 255 - cell)
+    assert text["Seeds"] == "7" and text["Command"].startswith("python generate.py g.h5 --seed 5")
+    text = pixels("sheet.png")[1]
+    assert text["Seeds"] == "40-44,7,3" and len(text["Model SHA-256"]) == 64
+    latent = np.random.RandomState(7).standard_normal(100)  # as StyleGAN's gen_images.py draws it
+    np.testing.assert_allclose(alone["latent"][0], latent, atol=1e-6)
+
+
+def test_truncate():
+    glass(74, **INFOGAN)
+    full = run("g.h5", "--seeds", "3")["latent"]
+    half = run("g.h5", "--seeds", "3", "--truncate", "0.5")["latent"]
+    np.testing.assert_allclose(half[:, :62], full[:, :62] / 2)
+    np.testing.assert_array_equal(half[:, 62:], full[:, 62:])
+
+
+def test_interpolation():
+    """Both ends are the seeds' points; half-way noise is as long, and codes go straight."""
+    glass(74, **INFOGAN)
+    ends = run("g.h5", "--seeds", "3,7,12", "--labels", "4")["latent"]
+    way = run("g.h5", "--interpolate", "3,7,12", "--steps", "6", "--labels", "4")
+    assert "seeds" not in way and Path("g_walk3,7,12.png").exists()
+    np.testing.assert_allclose(way["latent"][[0, 6, 12]], ends, atol=1e-6)
+    np.testing.assert_array_equal(way["latent"][:, 66], 1)
+    lengths = np.linalg.norm(way["latent"][:, :62], axis=1)
+    assert lengths.min() > 0.95 * np.linalg.norm(ends[:, :62], axis=1).min()
+    np.testing.assert_allclose(way["latent"][3, 72:], ends[:2, 72:].mean(0), atol=1e-6)
+    uniform = [{"name": "noise", "size": 4, "distribution": "uniform"}]
+    glass(4, latent=uniform)
+    way = run("g.h5", "--interpolate", "3,7", "--steps", "4")["latent"]
+    np.testing.assert_allclose(way, np.linspace(way[0], way[4], 5), atol=1e-6)
+
+
+def test_animation():
+    glass(4, 10)
+    arrays = run("g.h5", "--interpolate", "3,7", "--steps", "5", "--out", "walk.gif")
+    assert arrays["labels"].tolist() == [*range(10)] * 10  # all classes on each of ten frames
+    latent = arrays["latent"][::10]
+    np.testing.assert_allclose(latent[6], latent[4], atol=1e-6)  # there and back
+    with Image.open("walk.gif") as film:
+        assert film.n_frames == 10 and film.info["loop"] == 0
+        assert film.info["duration"] == generate.FRAME
+
+
+def test_arithmetic():
+    glass(4)
+    points = run("g.h5", "--arithmetic", "0+1-2")["latent"]
+    np.testing.assert_array_equal(points[:3], run("g.h5", "--seeds", "0-2")["latent"])
+    np.testing.assert_allclose(points[3], points[0] + points[1] - points[2], atol=1e-6)
+    assert pixels("g_0+1-2.png")[0].shape == (284, 4 * 282 + 2)
+
+
+def test_text():
+    """A number in one style: one latent point, a class a letter."""
+    glass(4, 10)
+    arrays = run("g.h5", "--text", "31415")
+    assert arrays["labels"].tolist() == [3, 1, 4, 1, 5] and len(np.unique(arrays["seeds"])) == 1
+    assert pixels("g_seed1.png")[0].shape == (284, 5 * 282 + 2)
+    same = run("g.h5", "--labels", "3,1,4,1,5", "--grid", "1x5")
+    np.testing.assert_array_equal(same["images"], arrays["images"])
+    glass(4, 3, class_names=["c", "a", "b"])
+    assert run("g.h5", "--text", "bac2")["labels"].tolist() == [2, 1, 0, 2]
+
+
+def test_codes():
+    """One noise; a row a category or a value of the first code, the last code across."""
+    glass(74, map=[9, *range(9)], **INFOGAN)
+    arrays = run("g.h5", "--category", "3", "--code1", "-2:2:10", "--code2", "0")
+    points, ramp = arrays["latent"], np.linspace(-2, 2, 10)
+    np.testing.assert_allclose(points[:, 72:], np.c_[ramp, np.zeros(10)], atol=1e-6)
+    np.testing.assert_array_equal(points[:, 65], 1)
+    assert (points[:, :62] == points[0, :62]).all() and set(arrays["labels"]) == {2}  # its meaning
+    assert pixels("g_seed1.png")[0].shape[1] > 6 * pixels("g_seed1.png")[0].shape[0]
+    points = run("g.h5", "--labels", "9", "--code1=-1:1:3", "--code2", "0:1:2")["latent"]
+    expected = [[a, b] for a in (-1, 0, 1) for b in (0, 1)]
+    np.testing.assert_allclose(points[:, 72:], expected, atol=1e-6)
+    np.testing.assert_array_equal(points[:, 62], 1)  # category 0 means 9
+    arrays = run("g.h5", "--code1", "-1:1:3")  # a row a class
+    assert arrays["labels"].tolist() == np.repeat(range(10), 3).tolist()
+    assert len(np.unique(arrays["latent"][:, 73])) == 1  # the other code as the seed drew it
+
+
+def test_flags_without_effect(capsys):
+    """They get a warning; one that asks for what is not there ends in one line."""
+    glass(4)
+    flags = ["--labels", "3"], ["--text", "3"], ["--category", "3"], ["--code1", "1"]
+    for flag in (*flags, ["--code2", "0:1:3"], ["--steps", "3"]):
+        run("g.h5", *flag)
+        error = capsys.readouterr().err
+        assert error.startswith(f"generate.py: warning: {flag[0]} is ignored: ")
+        assert error.count("\n") == 1
+    assert "of no run of these scripts" in error_of(capsys, "g.h5", "--cell", "3,7")
+    assert "no window can be opened" in error_of(capsys, "g.h5", "--explore")
+    glass(74, **INFOGAN)
+    assert "generator are 0 to 9" in error_of(capsys, "g.h5", "--category", "10")
+
+
+def test_window(monkeypatch):
+    """Sliders and arrow keys change what the window shows; its events are Matplotlib's own."""
+    import matplotlib.pyplot as plt
+    from matplotlib.backend_bases import KeyEvent, MouseEvent
+
+    glass(74, **INFOGAN, class_names=list("abcdefghij"))
+    monkeypatch.setattr(plt, "get_backend", lambda: "TkAgg")
+    seen = {}
+
+    def drive():
+        figure = plt.gcf()
+        *bars, main = figure.axes
+        shown = main.images[0]
+
+        def point():
+            return np.asarray(shown.get_array()).reshape(-1)[:74] * 32 - 16
+
+        def click(axes, share):
+            x, y = axes.transAxes.transform((share, 0.5))
+            for name in ("button_press_event", "button_release_event"):
+                MouseEvent(name, figure.canvas, x, y, button=1)._process()
+
+        def press(key):
+            KeyEvent("key_press_event", figure.canvas, key)._process()
+
+        names = [axes.texts[0].get_text() for axes in bars]
+        assert names == ["seed", "to seed", "walk", "class", "code1", "code2"]
+        seen["first"] = point()
+        press("right")
+        seen["second"], seen["title"] = point(), main.get_title()
+        press("left")
+        press("up")
+        seen["class"] = point()
+        click(bars[4], 0.75)
+        seen["code"] = point()
+        click(bars[2], 1.0)
+        seen["walked"] = point()
+        plt.close(figure)
+
+    monkeypatch.setattr(plt, "show", drive)
+    generate.main(["g.h5", "--explore", "--seed", "3"])
+    ends = run("g.h5", "--seeds", "3,4")["latent"][::10, :62]
+    np.testing.assert_allclose(seen["first"][:62], ends[0], atol=1e-4)
+    np.testing.assert_allclose(seen["second"][:62], ends[1], atol=1e-4)
+    np.testing.assert_allclose(seen["walked"][:62], ends[1], atol=1e-4)
+    assert seen["title"] == "seed 4, class a"
+    assert seen["first"][62:72].argmax() == 0 and seen["class"][62:72].argmax() == 1
+    np.testing.assert_allclose(seen["code"][72:], [1, 0], atol=0.05)
+
+
 def test_images(capsys):
     """Files hold the pixels as the generator made them, white on black, and lie by class."""
     glass(4, 12)
     capsys.readouterr()
     arrays = run("g.h5", "--count", "27", "--images", "data", "--labels", "0-2,11", "--grid", "3x3")
     assert capsys.readouterr().out == (
-        "9 images in g_samples.png, 27 images in data, 27 images in run.npz\n"
+        "9 images in g_seed1.png, 27 images in data, 27 images in run.npz\n"
     )
     names = sorted(str(path.relative_to("data")) for path in Path("data").rglob("*.png"))
     counts = {"00": 7, "01": 7, "02": 7, "11": 6}
@@ -802,8 +975,8 @@ def test_colour_images():
     arrays = run("g.h5", "--count", "3", "--images", "data")
     image = np.asarray(keras.utils.load_img("data/image_00002.png"))
     np.testing.assert_array_equal(image, np.rint(arrays["images"][2] * 255))
-    picture = matplotlib.image.imread("g_samples.png")  # 3 images in a row of 5 places
-    scale = 900 // (5 * 32)
+    picture = matplotlib.image.imread("g_seed1.png")  # 3 images in a row of 5 places
+    scale = 10
     assert picture.shape == (32 * scale + 4, 5 * (32 * scale + 2) + 2, 3)
     left = 2 + 2 * (32 * scale + 2)
     cell = picture[2 : 2 + 32 * scale : scale, left : left + 32 * scale : scale]
@@ -827,7 +1000,7 @@ def test_grey_picture():
 
 def test_failed_run_keeps_files(monkeypatch, capsys):
     glass(4)
-    before = {"g_samples.png": "the picture before", "run.npz": "the arrays before"}
+    before = {"g_seed1.png": "the picture before", "run.npz": "the arrays before"}
     for name, text in before.items():
         Path(name).write_text(text)
 
@@ -1037,14 +1210,26 @@ MISTAKES = {
     "g.h5 --vector cube.npy": "holds no finite points",
     "g.h5 --vector nan": "holds no finite points",
     "g.h5 --vector": "expected one argument",
-    "g.h5 --seed -1": "--seed starts at 0",
-    "g.h5 --seed x": "invalid int value",
-    "g.h5 --count 0 --npz a.npz": "--count at 1",
+    "g.h5 --seed -1": "'-1' is no number from 0",
+    "g.h5 --seed x": "'x' is no number",
+    "g.h5 --count 0 --npz a.npz": "'0' is no number from 1",
+    "g.h5 --seeds 3-1": "names 0 seeds",
+    "g.h5 --seeds 1,x": "no list of seeds",
+    "g.h5 --cell 3x7": "not ROW,COLUMN",
+    "g.h5 --interpolate 3": "needs two seeds",
+    "g.h5 --interpolate 3,4 --steps 0": "no number from 1",
+    "g.h5 --arithmetic 0+": "adds and takes away no seeds",
+    "g.h5 --arithmetic 0+1 --seeds 3": "not allowed with argument",
+    "g.h5 --truncate 1.5": "no number from 0 to 1",
+    "g.h5 --out walk.gif": "an animation needs --interpolate",
+    "info.h5 --code1 2:1": "neither a number nor FROM:TO:COUNT",
+    "info.h5 --code1 -1:1:3 --count 9 --npz a.npz": "takes one value of a code",
+    "named.h5 --text 38": "no class '8'",
     "g.h5 --count 9": "--count needs --images DIR or --npz",
     "g.h5 --images new": "--images needs --count",
     "g.h5 --count 9 --images picture.h5": "not an empty folder",
     "g.h5 --count 9 --images none/new": "cannot write to the folder none",
-    "g.h5 --count 9 --npz a.npz --vector 0": "give it or --vector",
+    "g.h5 --count 9 --npz a.npz --vector 0": "not allowed with argument",
     "g.h5 --out none/a.png": "cannot write to the folder none",
     "g.h5 --out g.h5": "must end in .png",
     "g.h5 --npz g.h5": "must end in .npz",
@@ -1103,7 +1288,7 @@ def test_program(change):
     result = subprocess.run(command, capture_output=True, text=True)
     if change is None:
         assert (result.returncode, result.stderr) == (0, "")
-        assert result.stdout == "25 images in g_samples.png\n"
+        assert result.stdout == "25 images in g_seed1.png\n"
     else:
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.startswith("generate.py: error: g.h5 holds a model")
@@ -1118,9 +1303,11 @@ def alone(*argv):
 
 
 @pytest.mark.parametrize("beside", [None, "", "# an older one\nquiet_stderr = None\n"])
-@pytest.mark.parametrize("other", [generator_files, sheets], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "other", [generator_files, points_of, sheets], ids=lambda module: module.__name__
+)
 def test_copied_without_what_it_needs(other, beside):
-    for module in (generate, generator_files, sheets):
+    for module in (generate, generator_files, points_of, sheets):
         shutil.copy(module.__file__, ".")
     name = Path(other.__file__).name
     os.remove(name)
@@ -1154,7 +1341,7 @@ def test_show(monkeypatch, capsys):
     monkeypatch.setattr(plt, "get_backend", lambda: "TkAgg")
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gca().images[0].get_array().shape))
     generate.main(["g.h5", "--show"])
-    assert shown == [matplotlib.image.imread("g_samples.png").shape]
+    assert shown == [matplotlib.image.imread("g_seed1.png").shape]
     monkeypatch.setattr(plt, "get_backend", lambda: "agg")
     with pytest.raises(SystemExit):
         generate.main(["g.h5", "--show"])

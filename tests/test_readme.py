@@ -57,7 +57,8 @@ def test_troubleshooting_quotes_what_is_printed():
     cells = re.findall(r"^\| (.*?) \|", table, re.M)
     quoted = [text for cell in cells for text in cell.split("`")[1::2]]
     sources = [
-        ROOT / name for name in ("cgan_mnist.py", "generate.py", "generator_files.py", "sheets.py")
+        ROOT / name
+        for name in ("cgan_mnist.py", "generate.py", "generator_files.py", "latent.py", "sheets.py")
     ]
     source = " ".join(path.read_text() for path in sources)
     source = re.sub(r'"\s+f?"', "", source)  # texts over two lines

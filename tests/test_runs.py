@@ -119,6 +119,10 @@ def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path):
     shown = (image - low) / (high - low)
     shown = shown if channels == 3 else np.repeat(1 - shown, 3, axis=-1)
     np.testing.assert_allclose(grid[3, 6], shown, atol=0.01)
+    cell = ["--cell", "4,7", "--out", str(out / "cell.png"), "--npz", str(out / "cell.npz")]
+    generate.main([str(snapshot), *cell])  # counted from 1
+    with np.load(out / "cell.npz") as drawn:
+        np.testing.assert_allclose(drawn["images"][0], (image - low) / (high - low), atol=1e-5)
     before = cells(out / "generated_plot_e001.png", height, width)
     assert np.abs(grid - before).max() > 0.005  # the same points, two epochs on
 

@@ -1,0 +1,56 @@
+"""The window of generate.py --explore: sliders through the latent space of a generator."""
+
+import matplotlib.pyplot as plt
+from matplotlib.widgets import Slider
+
+N_SEEDS = 100  # a slider's reach: as many from the first seed on
+
+
+def open_window(draw, seed, classes, class_names, n_codes):
+    """Show what `draw` draws while sliders are moved, until the window is closed.
+
+    `draw(seed, other, t, label, codes)` returns an image (h, w, c) in [0, 1]: of the point at t, 0
+    to 1, between two seeds, of a class, with `n_codes` codes. The arrow keys change seed and class.
+    Returns the sliders by name. Raises RuntimeError where no window can be opened.
+    """
+    if plt.get_backend().lower() == "agg":
+        raise RuntimeError("no window can be opened here")
+    # name: from, to, first value, step
+    scales = {
+        "seed": (seed, seed + N_SEEDS, seed, 1),
+        "to seed": (seed, seed + N_SEEDS, seed + 1, 1),
+    }
+    scales["walk"] = (0.0, 1.0, 0.0, None)
+    if classes > 1:
+        scales["class"] = (0, classes - 1, 0, 1)
+    scales |= {f"code{k + 1}": (-2.0, 2.0, 0.0, None) for k in range(n_codes)}
+    figure = plt.figure("generate.py --explore", figsize=(6, 6 + 0.35 * len(scales)))
+    bottom, sliders = 0.06 * len(scales) + 0.03, {}
+    for k, (name, (low, high, first, step)) in enumerate(scales.items()):
+        axes = figure.add_axes((0.18, bottom - 0.05 - 0.055 * k, 0.62, 0.04))
+        sliders[name] = Slider(axes, name, low, high, valinit=first, valstep=step)
+    axes = figure.add_axes((0.05, bottom + 0.03, 0.9, 0.9 - bottom))
+    axes.set_axis_off()
+
+    def image():
+        values = {name: slider.val for name, slider in sliders.items()}
+        label, codes = int(values.get("class", 0)), [values[f"code{k + 1}"] for k in range(n_codes)]
+        ends = int(values["seed"]), int(values["to seed"])
+        named = f"class {class_names[label]}" if class_names else ""
+        axes.set_title(", ".join(filter(None, [f"seed {ends[0]}", named])), fontsize=10)
+        return draw(*ends, values["walk"], label, codes)
+
+    def turn(event):
+        name, by = {"right": ("seed", 1), "left": ("seed", -1), "up": ("class", 1)}.get(
+            event.key, ("class", -1 if event.key == "down" else 0)
+        )
+        if by and name in sliders:
+            slider = sliders[name]
+            slider.set_val(min(max(slider.val + by, slider.valmin), slider.valmax))
+
+    shown = axes.imshow(image(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    for slider in sliders.values():
+        slider.on_changed(lambda _: (shown.set_data(image()), figure.canvas.draw_idle()))
+    figure.canvas.mpl_connect("key_press_event", turn)
+    plt.show()
+    return sliders
