@@ -28,6 +28,8 @@ import json
 import math
 import os
 import shutil
+import stat
+import subprocess
 import sys
 
 import h5py
@@ -47,6 +49,20 @@ RENAMED = {
     ("InputLayer", "batch_input_shape"): "batch_shape",
     ("LeakyReLU", "alpha"): "negative_slope",
 }
+# The layers that a file may have: Keras defines them, they only calculate, and generators use them.
+LAYERS = """
+    Activation Add AlphaDropout Average AveragePooling2D BatchNormalization CategoryEncoding
+    Concatenate Conv1D Conv1DTranspose Conv2D Conv2DTranspose Cropping1D Cropping2D Dense
+    DepthwiseConv2D Dot Dropout ELU Embedding Flatten GaussianDropout GaussianNoise
+    GlobalAveragePooling2D GlobalMaxPooling2D GroupNormalization InputLayer LayerNormalization
+    LeakyReLU MaxPooling2D Maximum Minimum Multiply PReLU Permute ReLU RepeatVector Rescaling
+    Reshape Resizing SeparableConv2D Softmax SpatialDropout2D SpectralNormalization Subtract
+    TimeDistributed UnitNormalization UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D
+""".split()
+MOST_LAYERS, MOST_CLASSES, MOST_INPUTS = 1000, 10_000, 100_000
+MOST_PIXELS, MOST_BYTES = 4096, 2**30  # of a side of the image, of all weights
+SECONDS = 10  # to read a file; an honest one takes a third of one
+
 # Settings that some layers of Keras 3 do not take any more, with the value that asks for nothing.
 # With any other value they stay, and Keras refuses the file rather than draw different images.
 NEUTRAL = {"groups": 1, "noise_shape": None, "ragged": False, "sparse": False, "time_major": False}
@@ -64,7 +80,8 @@ class GeneratorFileError(ValueError):
     """A file that cannot be used as a generator; the text says in one line why, and what to do."""
 
     def __init__(self, message):
-        super().__init__(" ".join(message.split()))  # Keras explains itself on many lines
+        message = " ".join(message.split())  # Keras explains itself on many lines
+        super().__init__("".join(c for c in message if c.isprintable()))
 
 
 @contextlib.contextmanager
@@ -96,6 +113,24 @@ def replacing(path):
         part.unlink(missing_ok=True)
 
 
+@functools.cache
+def check_readable(path, changed):
+    """Raise GeneratorFileError if the HDF5 library crashes over a file, or never comes to an end.
+
+    A single bit can do that, so a file, `changed` at some time, is read in another process first.
+    """
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        done = subprocess.run([sys.executable, __file__, path], timeout=SECONDS, **quiet)
+        readable = done.returncode == 0
+    except subprocess.TimeoutExpired:
+        readable = False
+    if not readable:
+        raise GeneratorFileError(
+            f"{path} is damaged, the HDF5 library cannot read it: take another snapshot"
+        )
+
+
 def read_file(path):
     """Read what a .h5 file says about its model, without TensorFlow.
 
@@ -104,6 +139,8 @@ def read_file(path):
     cannot be read or holds no model, and for an account in a format other than FORMAT.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for ever
+            raise OSError(0, "not a file")
         open(path, "rb").close()
     except OSError as error:
         raise GeneratorFileError(
@@ -113,14 +150,20 @@ def read_file(path):
         raise GeneratorFileError(
             f"{path} is no HDF5 file: give a generator saved with model.save('NAME.h5')"
         )
+    if __name__ != "__main__":
+        check_readable(path, os.stat(path).st_mtime_ns)
     try:
         with h5py.File(path, "r") as file:
             about = json.loads(file.attrs["gan"]) if "gan" in file.attrs else None
             config = json.loads(file.attrs.get("model_config", "null"))  # None in a file of weights
             version = file.attrs.get("keras_version", "2")
-    except (OSError, TypeError, ValueError) as error:
+            version = version.decode() if isinstance(version, bytes) else str(version)
+            shapes = check_storage(path, file)
+    except GeneratorFileError:
+        raise
+    except Exception as error:  # h5py and JSON raise of every kind for what is damaged
         raise GeneratorFileError(
-            f"{path} is damaged or incomplete, take another snapshot ({error})"
+            f"{path} is damaged or incomplete, take another snapshot ({plain(error)})"
         ) from None
     if about is not None:
         about = check_description(path, about)
@@ -128,12 +171,124 @@ def read_file(path):
         raise GeneratorFileError(
             f"{path} holds only weights, no model: save with model.save('NAME.h5')"
         )
-    version = version.decode() if isinstance(version, bytes) else version
     if version.startswith("2") and '"hard_sigmoid"' in json.dumps(config):
         raise GeneratorFileError(
-            f"{path} uses the hard_sigmoid of Keras {version}, which is another curve in Keras 3"
+            f"{path} uses the hard_sigmoid of Keras {plain(version)}, which is another curve in "
+            "Keras 3"
         )
+    try:
+        check_layers(config, shapes)
+    except GeneratorFileError as error:
+        raise GeneratorFileError(f"{path} {error}") from None
+    except Exception as error:  # a description that is none
+        raise GeneratorFileError(
+            f"{path} holds a model that Keras 3 cannot rebuild: {plain(error)}"
+        ) from None
     return config, about
+
+
+def check_storage(path, file):
+    """Return the shapes of the weights of each layer in an open file, {name: [shape, ...]}.
+
+    Raises GeneratorFileError for anything that would lead out of the file, or not to an end: links,
+    storage elsewhere, weights that are not finite numbers or fill more than MOST_BYTES.
+    """
+    shapes, seen, groups, size = {}, set(), [(file, ())], 0
+    while groups:
+        group, names = groups.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            item = group[name] if isinstance(link, h5py.HardLink) else None
+            address = item is not None and h5py.h5o.get_info(item.id).addr
+            if item is None or address in seen or len(seen) > 100 * MOST_LAYERS:
+                raise GeneratorFileError(
+                    f"{path} holds links, which no generator needs: not opened"
+                )
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                groups.append((item, (*names, name)))
+                continue
+            if item.external or item.is_virtual:
+                raise GeneratorFileError(f"{path} keeps weights in other files: not opened")
+            size += item.nbytes
+            if size > MOST_BYTES:
+                raise GeneratorFileError(f"{path} holds more weights than a generator has")
+            if names[:1] == ("model_weights",):
+                shapes.setdefault(names[1] if len(names) > 1 else "", []).append(item.shape)
+                rows = max(1, 2**22 // max(1, item.nbytes // max(1, len(item)))) if item.ndim else 1
+                for k in range(0, len(item) if item.ndim else 1, rows):  # to spare memory
+                    part = item[k : k + rows] if item.ndim else item[()]
+                    if not np.isfinite(part).all():
+                        raise GeneratorFileError(
+                            f"{path} holds weights that are no numbers: training diverged, take an "
+                            "earlier snapshot"
+                        )
+    return shapes
+
+
+def layers_of(layer):
+    """Yield class name and settings of a stored layer, and of all layers inside it, in order."""
+    name, config = RENAMED.get(layer["class_name"], layer["class_name"]), layer["config"]
+    if name in MODELS:
+        for inner in config if isinstance(config, list) else config["layers"]:
+            yield from layers_of(inner)
+        return
+    yield name, config
+    for key, value in config.items():  # an activation, or what a wrapper wraps
+        if isinstance(value, dict) and "class_name" in value:
+            if key != "dtype" and not key.endswith(IDLE_ENDINGS) and (name, key) not in IDLE:
+                yield from layers_of(value)
+
+
+def check_layers(model, shapes):
+    """Raise GeneratorFileError for a stored model that is not to be built.
+
+    Its layers must be on the list, their sizes those of their weights, `shapes` as `check_storage`
+    returns them, and no image on the way larger than MOST_PIXELS a side.
+    """
+    config = model["config"]
+    side = n_layers = 0
+    for layer in config if isinstance(config, list) else config["layers"]:
+        inner = layer["config"]
+        label = inner.get("name") if isinstance(inner, dict) else layer.get("name")
+        sizes = {size for shape in shapes.get(label, ()) for size in shape}
+        for name, settings in layers_of(layer):
+            n_layers += 1
+            if name == "Lambda":
+                raise GeneratorFileError("has a Lambda layer: Python code out of a file is not run")
+            if name not in LAYERS:
+                raise GeneratorFileError(
+                    f"has a layer that is not known here, {plain(name)}; no code is in the file"
+                )
+            wanted = [settings.get(key) for key in ("units", "filters", "input_dim", "output_dim")]
+            for size in [*wanted, *np.atleast_1d(settings.get("kernel_size"))]:
+                if size is not None and size not in sizes:
+                    raise GeneratorFileError(
+                        f"lacks weights of its model, take another snapshot (layer {plain(label)})"
+                    )
+            factor = max(np.atleast_1d(settings.get("size", 1)))
+            stride = max(np.atleast_1d(settings.get("strides") or 1))
+            if name == "Reshape":
+                side = max([*settings["target_shape"][:-1], 1])
+            elif name.startswith("UpSampling"):
+                side *= factor
+            elif name.endswith("Transpose"):
+                side *= stride
+            elif name.startswith("ZeroPadding"):
+                side += int(np.sum(settings["padding"]))
+            elif stride > 1:
+                side = -(-side // stride)
+            grown = (
+                "n",
+                "num_tokens",
+                "height",
+                "width",
+            )  # RepeatVector, CategoryEncoding, Resizing
+            side = max(side, *(settings.get(key) or 0 for key in grown))
+            if side > MOST_PIXELS:
+                raise GeneratorFileError(f"makes images of more than {MOST_PIXELS} pixels a side")
+            if n_layers > MOST_LAYERS:
+                raise GeneratorFileError(f"has a model of more than {MOST_LAYERS} layers")
 
 
 def read_description(path):
@@ -165,8 +320,10 @@ def check_description(path, about):
         sound = (
             {part["distribution"] for part in parts} <= {"normal", "uniform", "one-hot"}
             and all(type(part["size"]) is int and part["size"] >= 0 for part in parts)
-            and len(part_columns(parts, "one-hot")) == one_hot[kind]
+            and sum(part["size"] for part in parts) <= MOST_INPUTS
             and type(classes) is int
+            and classes <= MOST_CLASSES
+            and len(part_columns(parts, "one-hot")) == one_hot[kind]
             and (classes == 0 if kind == "unconditional" else classes > 0)
             and isinstance(names, list)
             and all(isinstance(name, str) for name in names)
@@ -188,23 +345,11 @@ def upgrade_layer(layer):
 
     `layer` is {"class_name": str, "config": dict, ...}, written by Keras 2.2 to 2.15 or Keras 3; a
     model's config holds a list of such layers. Returns a new dict of that form. Raises ValueError
-    for a setting that Keras 3 would ignore, and GeneratorFileError for a layer that is not part of
-    Keras.
+    for a setting that Keras 3 would ignore.
     """
-    import keras
-
     name = RENAMED.get(layer["class_name"], layer["class_name"])
     if name in MODELS:
         return upgrade_model(name, layer)
-    if name == "Lambda":
-        raise GeneratorFileError(
-            "the model has a Lambda layer, and Python code out of a file is not run"
-        )
-    known = getattr(keras.layers, name, None)
-    if not (isinstance(known, type) and issubclass(known, keras.Layer)):
-        raise GeneratorFileError(
-            f"the model has a layer that Keras does not know, {name}; its code is not in the file"
-        )
     config = {}
     for key, value in layer["config"].items():
         idle = key.endswith(IDLE_ENDINGS) or (name, key) in IDLE
@@ -325,8 +470,6 @@ def load_generator(path, config):
         build = keras.Sequential if upgraded["class_name"] == "Sequential" else keras.Model
         model = build.from_config(upgraded["config"])
         model.inputs  # noqa: B018 - raises for a Sequential whose input shape was not stored
-    except GeneratorFileError:
-        raise
     except Exception as error:  # Keras has no common exception for a description it cannot use
         raise GeneratorFileError(
             f"{path} holds a model that Keras 3 cannot rebuild: {str(error)[:300]}"
@@ -457,3 +600,8 @@ def export(source, target, known):
         shutil.copyfile(source, part)
         with h5py.File(part, "a") as file:
             file.attrs["gan"] = json.dumps(about)
+
+
+if __name__ == "__main__":  # the other process of check_readable
+    with contextlib.suppress(GeneratorFileError):
+        read_file(sys.argv[1])

@@ -1,0 +1,183 @@
+"""Files from strangers: each is refused in one line, quickly, and nothing of it is run."""
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import hostile_files
+import keras
+import numpy as np
+import pytest
+from helpers import ROOT
+
+import generate
+import generator_files
+import mnist_gan
+from evaluation import data
+
+# What shows only when Keras builds the model; all others are refused without it.
+BUILT = {
+    "account_misfit", "far_node", "broken_weight_names", "circle", "group_as_weight",
+    "misshapen", "missing_weight", "name_as_activation", "never_written",
+    "no_image", "no_layers", "no_output", "nodes_of_text", "same_name_twice", "scalar",
+    "unconnected", "unknown_setting",
+}  # fmt: skip
+
+WATCH = """if True:
+    import json, re, sys, time
+    import generate
+    found = {}
+    for path in sys.argv[1:]:
+        start = time.monotonic()
+        try:
+            generate.main([path, "--out", "drawn.png"])
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        peak = int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]) / 1000
+        found[path] = status, time.monotonic() - start, peak, "keras" in sys.modules
+    print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    hostile_files.write_all(folder)
+    return folder
+
+
+def refusals(folder, names):
+    """Give files to generate.py, in one process; return {name: (line, seconds, MB, with Keras)}."""
+    before = set(os.listdir(folder))
+    command = [sys.executable, "-c", WATCH, *(f"{name}.h5" for name in names)]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found, lines = json.loads(done.stdout.splitlines()[-1]), done.stderr.splitlines()
+    assert [status for status, *_ in found.values()] == [2] * len(names), found
+    assert len(lines) == len(names)
+    assert all(line.startswith("generate.py: error: ") and line.isprintable() for line in lines)
+    assert set(os.listdir(folder)) == before  # nothing was run, nothing written
+    return {name: (line, *found[f"{name}.h5"][1:]) for name, line in zip(names, lines, strict=True)}
+
+
+def test_refused_without_keras(folder):
+    """Within two seconds and 200 MB, although all are opened in one process."""
+    names = [name for name in hostile_files.KINDS if name not in BUILT]
+    assert len(hostile_files.KINDS) >= 45 + 8  # nine truncations are one kind
+    for name, (line, seconds, peak, started) in refusals(folder, names).items():
+        assert not started, name
+        limit = generator_files.SECONDS + 1 if name == "endless" else 2
+        assert seconds < limit and peak < 200, (name, seconds, peak)
+        assert len(line) < 300, line
+
+
+def test_refused_by_keras(folder):
+    first, *_ = found = list(refusals(folder, sorted(BUILT)).values())
+    assert first[1] < 16 and all(seconds < 8 for _, seconds, *_ in found[1:])  # TensorFlow starts
+    assert max(peak for *_, peak, _ in found) < 1000
+
+
+def test_flipped_bits_are_refused_or_drawn(folder, capsys):
+    """A bit turned in a weight cannot be told from an honest weight."""
+    drawn = 0
+    for name in hostile_files.FLIPPED:
+        try:
+            generate.main([str(folder / f"{name}.h5"), "--out", str(folder / "a.png")])
+            drawn += 1
+        except SystemExit as end:
+            assert end.code == 2
+            assert len(capsys.readouterr().err.splitlines()) == 1
+    assert 0 < drawn < len(hostile_files.FLIPPED)
+
+
+def test_honest_file_opens(tmp_path):
+    hostile_files.honest(tmp_path / "g.h5").close()
+    generate.main([str(tmp_path / "g.h5")])
+    assert (tmp_path / "g_seed1.png").exists()
+
+
+# ---- --data --------------------------------------------------------------------------------------
+
+
+def npz(path, header, body=b""):
+    """Write an .npz file whose x_train declares what `header` says."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        data = io.BytesIO()
+        np.lib.format.write_array_header_1_0(data, {"fortran_order": False, **header})
+        file.writestr("x_train.npy", data.getvalue() + body)
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("trapped",)
+
+
+def object_array(path):
+    np.savez(path, x_train=np.array([Trap()], object))
+
+
+def huge_shape(path):
+    npz(path, {"descr": "|u1", "shape": (10**12, 28, 28)}, bytes(100))
+
+
+def negative_shape(path):
+    npz(path, {"descr": "|u1", "shape": (-1, 28, 28)}, bytes(784))
+
+
+def cut_short(path):
+    npz(path, {"descr": "|u1", "shape": (100, 28, 28)}, bytes(784))
+
+
+def huge_picture(path):
+    """Write a PNG of a few bytes that says it has 50,000 x 50,000 pixels."""
+    path.mkdir()
+    keras.utils.save_img(path / "a.png", np.zeros((2, 2, 1)), scale=False)
+    data = bytearray((path / "a.png").read_bytes())
+    data[16:24] = struct.pack(">II", 50_000, 50_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (path / "a.png").write_bytes(data)
+
+
+def broken_picture(path):
+    path.mkdir()
+    noise = np.random.default_rng(1).integers(0, 256, (30, 28, 28, 1))
+    for k, image in enumerate(noise):
+        keras.utils.save_img(path / f"{k:02d}.png", image, scale=False)
+    (path / "07.png").write_bytes((path / "07.png").read_bytes()[:400])
+
+
+@pytest.mark.parametrize("write", [object_array, huge_shape, negative_shape, cut_short])
+@pytest.mark.parametrize("load", ["train", "evaluate"])
+def test_data_in_arrays(tmp_path, monkeypatch, write, load):
+    monkeypatch.chdir(tmp_path)
+    write(Path("x.npz"))
+    refused_data("x.npz", load)
+    assert os.listdir() == ["x.npz"]
+
+
+@pytest.mark.parametrize("write,part", [(huge_picture, "a.png"), (broken_picture, "07.png")])
+@pytest.mark.parametrize("load", ["train", "evaluate"])
+def test_data_in_pictures(tmp_path, write, part, load):
+    write(tmp_path / "data")
+    assert part in refused_data(tmp_path / "data", load)
+
+
+def refused_data(path, load):
+    """Return the one line of text with which data are refused."""
+    with pytest.raises((OSError, ValueError)) as error:
+        if load == "train":
+            mnist_gan.load_real_samples(path)
+        else:
+            data.load_real_images(path, (28, 28, 1))
+    assert "give --data" in str(error.value)
+    return str(error.value)
