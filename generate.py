@@ -459,11 +459,19 @@ def name_seeds(seeds):
 
 
 def name_points(args):
-    """Return what the name of a picture says of its points, at most 40 characters."""
+    """Return what the name of a picture says of its points and classes, at most 60 characters."""
     cell, walk = args.cell and "cell{},{}".format(*args.cell), args.interpolate
     named = [args.seeds and f"seeds{name_seeds(args.seeds)}", cell, args.arithmetic]
     named += [walk and f"walk{name_seeds(walk)}", "vector" if args.vector is not None else ""]
-    return [*filter(None, named), f"seed{args.seed}"][0][:40]
+    named = [[*filter(None, named), f"seed{args.seed}"][0]]
+    named += [args.labels, args.text, args.category and f"category{args.category}"]
+    for name, code in (("code1_", args.code1), ("code2_", args.code2)):
+        named.append(
+            code
+            and name + "to".join(f"{end:g}" for end in dict.fromkeys(code[:: len(code) - 1 or 1]))
+        )
+    named.append(args.truncate is not None and f"truncate{args.truncate:g}")
+    return re.sub(r"[^\w,.+-]", "-", "_".join(filter(None, named)))[:60]
 
 
 def explore(model, inputs, about, args):

@@ -820,7 +820,7 @@ def test_interpolation():
     glass(74, **INFOGAN)
     ends = run("g.h5", "--seeds", "3,7,12", "--labels", "4")["latent"]
     way = run("g.h5", "--interpolate", "3,7,12", "--steps", "6", "--labels", "4")
-    assert "seeds" not in way and Path("g_walk3,7,12.png").exists()
+    assert "seeds" not in way and Path("g_walk3,7,12_4.png").exists()
     np.testing.assert_allclose(way["latent"][[0, 6, 12]], ends, atol=1e-6)
     np.testing.assert_array_equal(way["latent"][:, 66], 1)
     lengths = np.linalg.norm(way["latent"][:, :62], axis=1)
@@ -856,7 +856,7 @@ def test_text():
     glass(4, 10)
     arrays = run("g.h5", "--text", "31415")
     assert arrays["labels"].tolist() == [3, 1, 4, 1, 5] and len(np.unique(arrays["seeds"])) == 1
-    assert pixels("g_seed1.png")[0].shape == (284, 5 * 282 + 2)
+    assert pixels("g_seed1_31415.png")[0].shape == (284, 5 * 282 + 2)
     same = run("g.h5", "--labels", "3,1,4,1,5", "--grid", "1x5")
     np.testing.assert_array_equal(same["images"], arrays["images"])
     glass(4, 3, class_names=["c", "a", "b"])
@@ -871,7 +871,8 @@ def test_codes():
     np.testing.assert_allclose(points[:, 72:], np.c_[ramp, np.zeros(10)], atol=1e-6)
     np.testing.assert_array_equal(points[:, 65], 1)
     assert (points[:, :62] == points[0, :62]).all() and set(arrays["labels"]) == {2}  # its meaning
-    assert pixels("g_seed1.png")[0].shape[1] > 6 * pixels("g_seed1.png")[0].shape[0]
+    sheet = pixels("g_seed1_category3_code1_-2to2_code2_0.png")[0]
+    assert sheet.shape[1] > 6 * sheet.shape[0]
     points = run("g.h5", "--labels", "9", "--code1=-1:1:3", "--code2", "0:1:2")["latent"]
     expected = [[a, b] for a in (-1, 0, 1) for b in (0, 1)]
     np.testing.assert_allclose(points[:, 72:], expected, atol=1e-6)
@@ -952,7 +953,7 @@ def test_images(capsys):
     capsys.readouterr()
     arrays = run("g.h5", "--count", "27", "--images", "data", "--labels", "0-2,11", "--grid", "3x3")
     assert capsys.readouterr().out == (
-        "9 images in g_seed1.png, 27 images in data, 27 images in run.npz\n"
+        "9 images in g_seed1_0-2,11.png, 27 images in data, 27 images in run.npz\n"
     )
     names = sorted(str(path.relative_to("data")) for path in Path("data").rglob("*.png"))
     counts = {"00": 7, "01": 7, "02": 7, "11": 6}
