@@ -314,10 +314,10 @@ def open_run(d_model, gan_model, dataset, settings):
     if not settings.resume:
         name = Path(settings.data or DATASET.__name__[15:]).name
         settings.dataset = {"name": name, "n_images": len(data[0]), "sha256": sha256}
-        out.mkdir(parents=True, exist_ok=True)
-        with open(out / "settings.json", "x") as file:  # fails where another run has just begun
-            json.dump(vars(settings), file, default=str, indent=1)
-        losses.write_text(",".join(("epoch", "batch", *LOSSES)) + "\n")
+        part = out / "checkpoint" / f"settings_{os.getpid()}.json"
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(vars(settings), default=str, indent=1))
+        os.link(part, out / "settings.json")  # whole; fails where another run has just begun
     elif settings.dataset["sha256"] != sha256:
         raise OSError(f"the run in {out} began with other data: give it the same --data")
     parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
@@ -331,9 +331,9 @@ def open_run(d_model, gan_model, dataset, settings):
             if not saved:
                 raise OSError(f"no checkpoint in {out} can be read: {error}") from error
             print(f"The last checkpoint in {out} is damaged: taking the one before it")
-    step = int(gan_model.optimizer.iterations.numpy())
-    rows = losses.read_bytes().splitlines(True)[: step + 1]
-    os.truncate(losses, len(b"".join(rows)))  # what came after the checkpoint is done again
+    step = int(gan_model.optimizer.iterations.numpy())  # what came after it is done again
+    step or losses.write_text(",".join(("epoch", "batch", *LOSSES)) + "\n")
+    os.truncate(losses, len(b"".join(losses.read_bytes().splitlines(True)[: step + 1])))
     return step, tf.train.CheckpointManager(checkpoint, out / "checkpoint", 2)
 
 

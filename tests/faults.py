@@ -1,0 +1,155 @@
+"""Kill a training run at many moments, go on with it each time, and see that nothing is lost.
+
+    python tests/faults.py --kills 200 --fresh 20
+
+A run is started, killed (SIGKILL), resumed and killed again; half of the kills come at a random
+moment, half while a file is being saved. Then it may end, and must have the losses and the weights
+of a run that nothing disturbed. Further runs are killed once, from their first moment on.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+import generator_files
+
+RUN = ["--data", str(ROOT / "samples/digits.npz"), "--batch-size", "16", "--steps-per-epoch", "8"]
+RUN += ["--snapshot-every", "2", "--out", "run"]
+
+
+def train(script, kill, *command):
+    """Train in this process, which kills itself: `kill` is "never", "after S" or "saving N S".
+
+    S are seconds, N the number of the call that saves something, at whose start they begin. A
+    minute, after which a checkpoint is due, is a hundredth of a second here.
+    """
+    what, *numbers = kill.split()
+    numbers = [float(number) for number in numbers]
+
+    def die_in(seconds):
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
+        timer.daemon = True
+        timer.start()
+
+    if what == "after":
+        die_in(numbers[0])
+    sys.path[:0] = [str(ROOT), str(ROOT / "variants")]
+    module = __import__(script)
+    module.time = type("time", (), {"monotonic": staticmethod(lambda: 6000 * time.monotonic())})
+    calls = 0
+
+    def watched(function):
+        def call(*args, **kwargs):
+            nonlocal calls
+            calls += 1
+            if what == "saving" and calls == numbers[0]:
+                die_in(numbers[1])
+            return function(*args, **kwargs)
+
+        return call
+
+    module.tf.train.CheckpointManager.save = watched(module.tf.train.CheckpointManager.save)
+    module.save_files = watched(module.save_files)
+    module.save_plot = watched(module.save_plot)
+    for name in ("replace", "fsync", "truncate", "link"):
+        setattr(os, name, watched(getattr(os, name)))
+    module.main([*RUN, *command])
+
+
+def start(folder, kill, epochs, script="cgan_mnist"):
+    """Start a process that trains in a folder, or goes on there; return it when it has ended."""
+    command = [sys.executable, __file__, "--train", script, kill, "--epochs", str(epochs)]
+    if (folder / "run/settings.json").exists():
+        command.append("--resume")
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def check(folder):
+    """Return how many snapshots there are; each must be whole, and of the epoch of its name."""
+    paths = sorted(folder.glob("run/generator_model_*.h5"))
+    for path in paths:
+        about = generator_files.read_description(path)  # also that all weights are numbers
+        assert about["epoch"] == int(path.stem[-3:]), path
+        with h5py.File(path) as file:
+            assert "model_weights" in file
+    return len(paths)
+
+
+def weights(path):
+    """Return all arrays in a file of a generator, by name."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, x: found.update({name: x[()]} if hasattr(x, "dtype") else {}))
+    return found
+
+
+def compare(folder, other):
+    """Raise AssertionError unless two runs have the same losses and the same snapshots."""
+    assert (folder / "run/losses.csv").read_bytes() == (other / "run/losses.csv").read_bytes()
+    names = [sorted(path.name for path in x.glob("run/generat*")) for x in (folder, other)]
+    assert names[0] == names[1]
+    for path in sorted(folder.glob("run/generator_model_*.h5")):
+        pair = weights(path), weights(other / "run" / path.name)
+        assert pair[0].keys() == pair[1].keys() and pair[0]
+        assert all(np.array_equal(pair[0][name], pair[1][name]) for name in pair[0]), path
+
+
+def chain(folder, undisturbed, kills, epochs, seed, report=print):
+    """Kill and resume one run `kills` times, let it end, and compare it with an undisturbed one."""
+    rng, killed, ended = np.random.default_rng(seed), 0, False
+    while not ended:
+        if killed >= kills:
+            kill = "never"
+        elif killed % 2:
+            kill = f"saving {rng.integers(1, 12)} {rng.uniform(0, 0.05):.3f}"
+        else:
+            kill = f"after {rng.uniform(0, 8):.3f}"
+        done = start(folder, kill, epochs)
+        assert done.returncode in (0, -signal.SIGKILL), (kill, done.returncode, done.stderr[-500:])
+        ended, killed = done.returncode == 0, killed + (done.returncode != 0)
+        snapshots = check(folder)
+        if killed % 10 == 0:
+            report(f"{killed} kills, {snapshots} snapshots", flush=True)
+    compare(folder, undisturbed)
+    return killed
+
+
+def main():
+    parser = argparse.ArgumentParser("faults.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="of one run")
+    parser.add_argument("--fresh", type=int, default=20, help="runs that are killed once")
+    parser.add_argument("--epochs", type=int, default=400, help="of the long run, of 8 batches")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name, x) for x in ("undisturbed", "chain")]
+        for folder in folders:
+            folder.mkdir()
+        assert start(folders[0], "never", args.epochs).returncode == 0
+        killed = chain(folders[1], folders[0], args.kills, args.epochs, args.seed)
+        print(f"one run of {args.epochs} epochs: killed {killed} times, then equal to the other")
+        (Path(name, "short")).mkdir()
+        assert start(Path(name, "short"), "never", 4).returncode == 0
+        for k in range(args.fresh):
+            folder = Path(name, f"fresh{k}")
+            folder.mkdir()
+            killed = chain(folder, Path(name, "short"), 1, 4, args.seed + k, lambda *_, **__: None)
+            print(f"fresh run {k}: killed {killed} times, then equal", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--train"]:
+        train(*sys.argv[2:])
+    else:
+        main()
