@@ -8,7 +8,9 @@ of a run that nothing disturbed. Further runs are killed once, from their first 
 """
 
 import argparse
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,6 +127,52 @@ def chain(folder, undisturbed, kills, epochs, seed, report=print):
     return killed
 
 
+@contextlib.contextmanager
+def disk(folder, megabytes, *options):
+    """Mount a disk of some MB, in memory, at a folder; needs Linux and its superuser."""
+    size = f"size={megabytes}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=True)
+    try:
+        yield lambda options: subprocess.run(["mount", "-o", f"remount,{options}", folder])
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def refused(done):
+    """Raise AssertionError unless a process has ended in one line that says what is wrong."""
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr[-500:]
+    assert "error: " in done.stderr
+    return done.stderr.strip()
+
+
+def fill_a_disk(folder, undisturbed, megabytes):
+    """Train where the disk is too small; make room, go on, and compare. Return what was said."""
+    with disk(folder, megabytes) as remount:
+        said = refused(start(folder, "never", 4))
+        check(folder)
+        remount("size=900m")
+        done = start(folder, "never", 4)
+        assert done.returncode == 0, done.stderr
+        compare(folder, undisturbed)
+    return said
+
+
+def take_the_folder_away(folder):
+    """Remove a run's folder while it trains, and begin where nothing may be written."""
+    command = [sys.executable, __file__, "--train", "cgan_mnist", "never", "--epochs", "9999"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, stdout=-3)
+    while not (folder / "run/generator_model_002.h5").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    errors = process.communicate(timeout=60)[1]
+    said = [refused(subprocess.CompletedProcess(command, process.returncode, "", errors))]
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    with disk(folder, 9) as remount:
+        remount("ro")
+        return [*said, refused(start(folder, "never", 4))]
+
+
 def main():
     parser = argparse.ArgumentParser("faults.py", description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="of one run")
@@ -146,6 +194,11 @@ def main():
             folder.mkdir()
             killed = chain(folder, Path(name, "short"), 1, 4, args.seed + k, lambda *_, **__: None)
             print(f"fresh run {k}: killed {killed} times, then equal", flush=True)
+        (Path(name, "disk")).mkdir()
+        for megabytes in (1, 7, 25, 40, 55, 70, 85):
+            said = fill_a_disk(Path(name, "disk"), Path(name, "short"), megabytes)
+            print(f"a disk of {megabytes} MB, then a larger one: equal. {said}", flush=True)
+        print(*take_the_folder_away(Path(name, "disk")), sep="\n")
 
 
 if __name__ == "__main__":

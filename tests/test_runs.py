@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import re
@@ -221,20 +222,56 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(eagerly, train, tmp_path, capsys):
+    """Cut short, emptied, or with a bit turned: the last epoch is trained once more."""
     train("mnist_gan", *SMALL, "--epochs", 2, "--snapshot-every", 1, "--out", "run")
+    shutil.copytree("run", "whole")
     rows = (tmp_path / "run/losses.csv").read_text().splitlines()
-    older, newest = sorted((tmp_path / "run/checkpoint").glob("*.data*"))
-    newest.write_bytes(newest.read_bytes()[:1000])
-    capsys.readouterr()
-    train("mnist_gan", "--resume", "--out", "run")  # epoch 2 once more
-    assert "damaged" in capsys.readouterr().out
-    assert (tmp_path / "run/losses.csv").read_text().splitlines() == rows
+    for ending, damage in itertools.product((".data*", ".index"), (cut, emptied, bit_turned)):
+        shutil.rmtree("run")
+        shutil.copytree("whole", "run")
+        newest = max((tmp_path / "run/checkpoint").glob(f"*{ending}"), key=lambda path: path.name)
+        newest.write_bytes(damage(newest.read_bytes()))
+        capsys.readouterr()
+        train("mnist_gan", "--resume", "--out", "run")
+        assert "damaged" in capsys.readouterr().out, (ending, damage)
+        assert (tmp_path / "run/losses.csv").read_text().splitlines() == rows
     for path in (tmp_path / "run/checkpoint").glob("*.data*"):
-        path.write_bytes(path.read_bytes()[:1000])
+        path.write_bytes(cut(path.read_bytes()))
     with pytest.raises(SystemExit) as caught:  # and with both damaged nothing starts anew
         train("mnist_gan", "--resume", "--epochs", 3, "--out", "run")
     assert caught.value.code == 2
     assert (tmp_path / "run/losses.csv").read_text().splitlines() == rows
+
+
+def cut(data):
+    return data[: min(1000, len(data) // 2)]
+
+
+def emptied(data):
+    return b""
+
+
+def bit_turned(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("name", ["link", "truncate"])
+def test_a_run_that_dies_at_its_very_start_goes_on(name, eagerly, train, tmp_path, monkeypatch):
+    """After settings.json is there, before and after losses.csv is."""
+    real = getattr(os, name)
+
+    def die(*args):
+        real(*args)
+        raise SystemExit(9)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="9"):
+        patch.setattr(os, name, die)
+        train("mlp_gan", *SMALL, "--epochs", 1, "--out", "run")
+    train("mlp_gan", "--resume", "--out", "run")
+    train("mlp_gan", *SMALL, "--epochs", 1, "--out", "other")
+    losses = [(tmp_path / folder / "losses.csv").read_text() for folder in ("run", "other")]
+    assert losses[0] == losses[1] and losses[0].startswith("epoch,batch,d")
 
 
 def test_a_checkpoint_is_due_a_minute_after_the_last(eagerly, train, tmp_path, monkeypatch):
