@@ -384,7 +384,7 @@ def parse_args(argv):
     add = parser.add_argument_group("points").add_mutually_exclusive_group().add_argument
     add("--seeds", metavar="S", type=parse_seeds, help="draw these seeds, as in 0-9,42")
     count = "draw so many for --images and --npz, classes in turn; the picture shows the first"
-    add("--count", metavar="N", type=in_range(1, 10**8), help=count)
+    add("--count", metavar="N", type=in_range(1, 10**6), help=count)
     add(
         "--cell", metavar="R,C", type=parse_cell, help="draw row R, column C of the run's own grids"
     )
@@ -476,8 +476,6 @@ def name_points(args):
 
 def explore(model, inputs, about, args):
     """Open the window of --explore."""
-    from explore import open_window
-
     parts = about["latent"]
 
     def draw(seed, other, t, label, codes):
@@ -489,73 +487,83 @@ def explore(model, inputs, about, args):
 
     n_codes = len(part_columns(parts, "uniform")) if about["kind"] == "infogan" else 0
     try:
+        from explore import open_window
+
         open_window(draw, args.seed, about["classes"], about["class_names"], n_codes)
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:  # also where a backend of Matplotlib is missing
         fail(f"--explore: {error}")
+
+
+def write(args, about, plan, batches, shape, text):
+    """Write the images of `batches`, of `shape` (h, w, c), to all the places asked for.
+
+    `text` is what each PNG says of itself, to which its seeds are added.
+    """
+    points, labels, seeds, rows, cols, frames = plan
+    n, names = len(labels), about["class_names"]
+    room = rows * cols if frames == 1 else n
+    arrays = {"latent": points, "seeds": seeds, "labels": labels if about["classes"] else None}
+    arrays["class_names"] = np.array(names) if names else None
+    codes = points[:, part_columns(about["latent"], "uniform")]
+    arrays["codes"] = codes if about["kind"] == "infogan" else None
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    npz = npz_writer(args.npz, (n, *shape), arrays) if args.npz else contextlib.nullcontext()
+    subfolders, shown, done = class_folders(about["classes"], names), [], 0
+    counts = collections.Counter()
+    with npz as file:
+        for images in batches:
+            shown.extend(images[: room - len(shown)])
+            these = slice(done, done := done + len(images))
+            if args.images:
+                folders = [subfolders[label] for label in labels[these]]
+                texts = [text | {"Seeds": str(seed)} for seed in seeds[these]]
+                save_images(args.images, images, folders, counts, texts)
+            if args.npz:
+                file.write(images)
+        if frames > 1:
+            films = np.split(np.array(shown), frames)
+            save_animation(args.out, [(tile(film, rows, cols), "") for film in films], FRAME)
+        else:
+            text |= {} if seeds is None else {"Seeds": name_seeds(seeds[:room])}
+            save_picture(args.out, tile(np.array(shown), rows, cols), text)
+    places = {args.out: min(n, room), args.images: n, args.npz: n}
+    written = [f"{k} image{'s' if k > 1 else ''} in {path}" for path, k in places.items() if path]
+    print(", ".join(written))
 
 
 def main(argv=None):
     """Run the command line `argv` (default: sys.argv); returns None or raises SystemExit(2)."""
     args = parse_args(argv)
-    command = shlex.join(
-        ["python", "generate.py", *map(str, sys.argv[1:] if argv is None else argv)]
-    )
+    command = shlex.join(["generate.py", *map(str, sys.argv[1:] if argv is None else argv)])
     try:
         about = (read_description(args.model) or {"class_names": []}) | args.meaning
         names = about["class_names"]
-        for flag, own in (("labels", names), ("text", names), ("category", [])):
-            text = getattr(args, flag)
-            if text is not None:  # before TensorFlow starts, which takes seconds
-                text = ",".join(text) if flag == "text" else text
-                setattr(args, flag, find_classes(text, own, flag))
+        if args.labels is not None:  # before TensorFlow starts, which takes seconds
+            args.labels = find_classes(args.labels, names, "labels")
+        if args.text is not None:
+            args.text = find_classes(",".join(args.text), names, "text")
+        if args.category is not None:
+            args.category = find_classes(args.category, [], "category")
         model, about = open_generator(args.model)
         about = check_description(args.model, about | args.meaning)
-        inputs, classes = find_inputs(model), about["classes"]
+        inputs = find_inputs(model)
         check_flags(args, about)
         if args.explore:
             return explore(model, inputs, about, args)
         plan = plan_images(args, about)
-        text = {"Software": "generate.py", "Command": command}
+        batches = draw_images(model, inputs, about, plan.points, plan.labels)
+        text = {"Software": "generate.py", "Command": f"python {command}"}
         text["Model SHA-256"] = hashlib.sha256(args.model.read_bytes()).hexdigest()
-        points, labels, seeds, rows, cols, frames = plan
-        n, room = len(labels), rows * cols if frames == 1 else len(labels)
-        arrays = {"latent": points} | ({} if seeds is None else {"seeds": seeds})
-        arrays |= {"labels": labels} if classes else {}
-        if about["class_names"]:
-            arrays["class_names"] = np.array(about["class_names"])
-        if about["kind"] == "infogan":
-            arrays["codes"] = points[:, part_columns(about["latent"], "uniform")]
-        shape = (n, *image_shape(model.output_shape))
-        npz = npz_writer(args.npz, shape, arrays) if args.npz else contextlib.nullcontext()
-        subfolders = class_folders(classes, about["class_names"])
-        shown, done, counts = [], 0, collections.Counter()
-        with npz as file:
-            for images in draw_images(model, inputs, about, points, labels):
-                shown.extend(images[: room - len(shown)])
-                these = slice(done, done := done + len(images))
-                if args.images:
-                    about_each = [text | {"Seeds": str(seed)} for seed in seeds[these]]
-                    folders = [subfolders[label] for label in labels[these]]
-                    save_images(args.images, images, folders, counts, about_each)
-                if args.npz:
-                    file.write(images)
-            if frames > 1:
-                films = np.split(np.array(shown), frames)
-                sheets = [(tile(images, rows, cols), "") for images in films]
-                save_animation(args.out, sheets, FRAME)
-            else:
-                text |= {} if seeds is None else {"Seeds": name_seeds(seeds[:room])}
-                save_picture(args.out, tile(np.array(shown), rows, cols), text)
+        write(args, about, plan, batches, image_shape(model.output_shape), text)
     except (GeneratorFileError, PointError) as error:
         fail(error)
     except OSError as error:
         fail(f"cannot write {error.filename or args.npz or args.out}: {error.strerror or error}")
+    except MemoryError:
+        fail("there is not enough memory for so many images: draw fewer")
     except KeyboardInterrupt:
         warn("interrupted")
         raise SystemExit(130) from None
-    places = {args.out: min(n, room), args.images: n, args.npz: n}
-    written = [f"{k} image{'s' if k > 1 else ''} in {path}" for path, k in places.items() if path]
-    print(", ".join(written))
     if args.show:
         show(args.out)
 

@@ -29,7 +29,7 @@ BUILT = {
     "unconnected", "unknown_setting",
 }  # fmt: skip
 
-WATCH = """if True:
+WATCH = r"""if True:
     import json, re, sys, time
     import generate
     found = {}

@@ -6,6 +6,7 @@ import shutil
 import sys
 
 import distribute
+import matplotlib.pyplot as plt
 import pytest
 import stages
 from conftest import ROOT
@@ -93,7 +94,10 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
             if not model.exists():  # a run of full length would have made it
                 shutil.copy(model.parent / "generator_model_001.h5", model)
             capsys.readouterr()
-            generate.main(arguments)
+            with monkeypatch.context() as patch:  # a window that is closed at once
+                patch.setattr(plt, "get_backend", lambda: "TkAgg")
+                patch.setattr(plt, "show", lambda: plt.close("all"))
+                generate.main(arguments)
             assert capsys.readouterr().err == ""
             continue
         if program.startswith("tools/"):
