@@ -327,7 +327,7 @@ def collapsed(recent, epoch, settings):
         raise SystemExit(f"stopped; the snapshots so far are in {out}")
     failed = out / f"failed_seed_{settings.seed}"
     failed.mkdir()
-    for name in ("settings.json", "checkpoint", "losses.*", "generat*"):
+    for name in ("checkpoint", "settings.json", "losses.*", "generat*"):
         for path in out.glob(name):
             path.rename(failed / path.name)
     settings.seed, settings.resume = settings.seed + 1, False
@@ -341,26 +341,26 @@ def open_run(d_model, gan_model, dataset, settings):
     if not settings.resume:
         name = Path(settings.data or DATASET.__name__[15:]).name
         settings.dataset = {"name": name, "n_images": len(data[0]), "sha256": sha256}
-        part = out / "checkpoint" / f"settings_{os.getpid()}.json"
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(vars(settings), default=str, indent=1))
-        os.link(part, out / "settings.json")  # whole; fails where another run has just begun
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "settings.json").touch(exist_ok=False)  # fails where another run has just begun
+        losses.write_text(",".join(("epoch", "batch", *LOSSES)) + "\n")
+        (out / "part.json").write_text(json.dumps(vars(settings), default=str, indent=1))
+        os.replace(out / "part.json", out / "settings.json")  # empty until the run can be resumed
     elif settings.dataset["sha256"] != sha256:
         raise OSError(f"the run in {out} began with other data: give it the same --data")
     parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
     checkpoint = tf.train.Checkpoint(state=[v.value for part in parts for v in part.variables])
-    saved = sorted(out.glob("checkpoint/*.index"), key=os.path.getmtime)
+    saved = settings.resume and sorted(out.glob("checkpoint/*.index"), key=os.path.getmtime)
     while saved:
         try:
             checkpoint.restore(str(saved.pop().with_suffix(""))).assert_consumed()
             break
         except Exception as error:  # of many kinds, for a damaged file
-            if not saved:
+            if not saved and len(list(out.glob("checkpoint/*.index"))) > 1:
                 raise OSError(f"no checkpoint in {out} can be read: {error}") from error
-            print(f"The last checkpoint in {out} is damaged: taking the one before it")
+            print(f"The last checkpoint in {out} is damaged: going on from what was before it")
     step = int(gan_model.optimizer.iterations.numpy())  # what came after it is done again
-    step or losses.write_text(",".join(("epoch", "batch", *LOSSES)) + "\n")
-    os.truncate(losses, len(b"".join(losses.read_bytes().splitlines(True)[: step + 1])))
+    os.truncate(losses, sum(map(len, losses.read_bytes().splitlines(True)[: step + 1])))
     return step, tf.train.CheckpointManager(checkpoint, out / "checkpoint", 2)
 
 
@@ -408,8 +408,8 @@ def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
             stopped = json.loads(path.read_text())
             parser.set_defaults(**stopped)
         except (OSError, ValueError, TypeError) as error:
-            parser.error(f"no run to go on with ({error}): choose another --out")
-    elif path.exists():
+            parser.error(f"no run to go on with ({error}): leave --resume out, or change --out")
+    elif path.exists() and (path.stat().st_size or path.unlink(True)):  # empty: killed at once
         parser.error(f"{settings.out} holds a run: --resume goes on, or choose another --out")
     settings = parser.parse_args(argv, argparse.Namespace(script=script, out=settings.out))
     for key, value in stopped.items():

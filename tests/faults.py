@@ -64,7 +64,7 @@ def train(script, kill, *command):
     module.tf.train.CheckpointManager.save = watched(module.tf.train.CheckpointManager.save)
     module.save_files = watched(module.save_files)
     module.save_plot = watched(module.save_plot)
-    for name in ("replace", "fsync", "truncate", "link"):
+    for name in ("replace", "fsync", "truncate"):
         setattr(os, name, watched(getattr(os, name)))
     module.main([*RUN, *command])
 
@@ -72,7 +72,8 @@ def train(script, kill, *command):
 def start(folder, kill, epochs, script="cgan_mnist"):
     """Start a process that trains in a folder, or goes on there; return it when it has ended."""
     command = [sys.executable, __file__, "--train", script, kill, "--epochs", str(epochs)]
-    if (folder / "run/settings.json").exists():
+    settings = folder / "run/settings.json"
+    if settings.exists() and settings.stat().st_size:  # empty, where the first moment was the last
         command.append("--resume")
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 

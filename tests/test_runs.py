@@ -256,19 +256,19 @@ def bit_turned(data):
     return data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :]
 
 
-@pytest.mark.parametrize("name", ["link", "truncate"])
+@pytest.mark.parametrize("name", ["replace", "truncate"])
 def test_a_run_that_dies_at_its_very_start_goes_on(name, eagerly, train, tmp_path, monkeypatch):
-    """After settings.json is there, before and after losses.csv is."""
-    real = getattr(os, name)
+    """With an empty settings.json it is started again; with a whole one it is gone on with."""
 
     def die(*args):
-        real(*args)
         raise SystemExit(9)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="9"):
         patch.setattr(os, name, die)
         train("mlp_gan", *SMALL, "--epochs", 1, "--out", "run")
-    train("mlp_gan", "--resume", "--out", "run")
+    train(
+        "mlp_gan", *(SMALL + ["--epochs", 1] if name == "replace" else ["--resume"]), "--out", "run"
+    )
     train("mlp_gan", *SMALL, "--epochs", 1, "--out", "other")
     losses = [(tmp_path / folder / "losses.csv").read_text() for folder in ("run", "other")]
     assert losses[0] == losses[1] and losses[0].startswith("epoch,batch,d")
