@@ -27,6 +27,7 @@ import gc
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -210,8 +211,9 @@ def check_storage(path, file):
                 continue
             if item.external or item.is_virtual:
                 raise GeneratorFileError(f"{path} keeps weights in other files: not opened")
-            size += item.nbytes
-            if size > MOST_BYTES:
+            # Not item.nbytes: that is 0 where one side is, and no more than NumPy can count.
+            size += math.prod(max(1, side) for side in item.shape) * max(4, item.dtype.itemsize)
+            if size > MOST_BYTES or math.prod(item.chunks or ()) > MOST_BYTES // 64:
                 raise GeneratorFileError(f"{path} holds more weights than a generator has")
             if names[:1] == ("model_weights",):
                 shapes.setdefault(names[1] if len(names) > 1 else "", []).append(item.shape)
@@ -228,6 +230,10 @@ def check_storage(path, file):
 
 def layers_of(layer):
     """Yield class name and settings of a stored layer, and of all layers inside it, in order."""
+    connections = json.dumps(layer.get("inbound_nodes"))
+    for name in re.findall(r'"class_name": "?([^"]*)', connections):
+        if name != "__keras_tensor__":  # Keras would make an object of it
+            yield f"{name} (in a connection)", {}
     name, config = RENAMED.get(layer["class_name"], layer["class_name"]), layer["config"]
     if name in MODELS:
         for inner in config if isinstance(config, list) else config["layers"]:

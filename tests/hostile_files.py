@@ -250,6 +250,12 @@ def compressed_bomb(path):
 
 
 @kind
+def one_side_of_nothing(path):
+    with honest(path) as file:
+        kernel_of(file).create_dataset("kernel", (0, 2**40, 2**20), "f4", maxshape=(None,) * 3)
+
+
+@kind
 def never_written(path):
     with honest(path) as file:
         kernel_of(file).create_dataset("kernel", (4, 64), "f4")
@@ -379,6 +385,10 @@ KINDS |= {
     "circle": connected([tensor("reshape"), tensor("dense")], [["reshape", 0, 0]]),
     "far_node": connected([tensor("in", 10**6), tensor("dense")], [["reshape", 0, 0]]),
     "no_output": connected([tensor("in"), tensor("dense")], [["nowhere", 0, 0]]),
+    "object_in_a_connection": connected(
+        [[{"args": [layer("TFSMLayer", filepath="x")], "kwargs": {}}], tensor("dense")],
+        [["reshape", 0, 0]],
+    ),
     "nodes_of_text": connected(["x", "y"], [["reshape", 0, 0]]),
 }
 
