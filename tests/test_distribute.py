@@ -17,6 +17,8 @@ import tensorflow as tf
 from conftest import ROOT
 from helpers import DIGITS, PATHS, SCRIPTS, data_of, losses_of
 
+# one of each way to train: the three left out differ from these in their networks alone
+TRAINED = [s for s in SCRIPTS if s not in ("cifar10_gan", "colour_gan", "infogan_labelled")]
 TWO_BATCHES = "--batch-size 16 --epochs 1 --steps-per-epoch 2".split()
 # a process with so many devices, which runs one command after the other: TensorFlow starts once
 TRAIN = """
@@ -53,7 +55,7 @@ Path("sizes.json").write_text(json.dumps({name: sorted(sizes[name] - {None}) for
 """
 # BatchNormalization works out its variance in another way for several devices, and Adam makes the
 # rounding of gradients that are nearly 0 into whole steps
-ROUNDING = {"acgan_mnist": 2e-3, "infogan_mnist": 1e-2, "infogan_labelled": 1e-2}
+ROUNDING = {"acgan_mnist": 2e-3, "infogan_mnist": 1e-2}
 
 
 def train_with(n_devices, folder, *commands):
@@ -69,27 +71,27 @@ def train_with(n_devices, folder, *commands):
 def runs(tmp_path_factory):
     """Train each script for two batches on one and on two devices; return the two folders."""
     folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
-    commands = [[PATHS[s], "--data", data_of(s), "--out", s, *TWO_BATCHES] for s in SCRIPTS]
+    commands = [[PATHS[s], "--data", data_of(s), "--out", s, *TWO_BATCHES] for s in TRAINED]
     processes = [train_with(n, folder, *commands) for n, folder in enumerate(folders, 1)]
     for process, folder in zip(processes, folders, strict=True):
         assert process.wait() == 0, (folder / "stderr").read_text()
     return folders
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_two_devices_train_as_one(name, runs):
     one, two = (np.array(losses_of(folder / name).tolist()) for folder in runs)
     assert one.shape[0] == 2
     np.testing.assert_allclose(two, one, rtol=ROUNDING.get(name, 2e-5), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_each_device_trains_half_of_a_batch(name, runs):
     one, two = (json.loads((folder / "sizes.json").read_text())[name] for folder in runs)
     assert 16 in one and two == [size // 2 for size in one]
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_files_do_not_tell_how_many_devices_trained(name, runs):
     one, two = (folder / name for folder in runs)
     assert (one / "settings.json").read_text() == (two / "settings.json").read_text()

@@ -122,9 +122,9 @@ def test_data_without_labels_and_without_a_test_part(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(judge, "EPOCHS", {3: 1})
     with np.load(OBJECTS) as file:
-        np.savez(tmp_path / "x.npz", x_train=file["x_train"][:600])
+        np.savez(tmp_path / "x.npz", x_train=file["x_train"][:300])
     real = data.load_real_images(tmp_path / "x.npz", (32, 32, 3))
-    assert (len(real.x_train), len(real.x_test), real.y_train, real.names) == (540, 60, None, [])
+    assert (len(real.x_train), len(real.x_test), real.y_train, real.names) == (270, 30, None, [])
     network, accuracy = judge.find_judge(real)
     assert network.output_shape[0] == (None, 4)  # the quarter turns
     again, same = judge.train_judge(real)

@@ -67,7 +67,7 @@ def test_tanh_comes_with_pixels_from_minus_1_to_1(trial):
 
 
 @pytest.mark.parametrize("name", ["mlp_gan", "infogan_mnist"])
-def test_ema_snapshots_hold_the_average_of_the_weights(name, trial, train, capsys):  # noqa: F811
+def test_ema_snapshots_hold_the_average_of_the_weights(name, eagerly, trial, train, capsys):  # noqa: F811
     """A batch an epoch, so that the plain snapshots show every state that was averaged."""
     trial(name, "--epochs", 3, out="plain")
     trial(name, "--ema", 0.6, "--epochs", 2)

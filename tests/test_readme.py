@@ -9,6 +9,7 @@ import distribute
 import matplotlib.pyplot as plt
 import pytest
 import stages
+import tensorflow as tf
 from conftest import ROOT
 from helpers import DIGITS, PATHS, data_of
 from test_docs import commands
@@ -117,7 +118,6 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
             assert (tmp_path / arguments[0] / "report.html").exists()
             continue
         script = importlib.import_module(name)
-        monkeypatch.setattr(script, "XLA", False)  # it takes seconds to compile
         if "--help" in arguments:
             with pytest.raises(SystemExit) as caught:
                 script.main(arguments)
@@ -125,4 +125,6 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
             continue
         if "--resume" not in arguments:
             shutil.rmtree(f"runs/{name}", ignore_errors=True)
+        tf.config.run_functions_eagerly(True)  # compiling takes longer than a batch
         script.main(shorten(name, arguments))
+        tf.config.run_functions_eagerly(False)

@@ -72,8 +72,8 @@ def train(tmp_path, monkeypatch):
 def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path):
     """The script alone, in a folder of its own; then generate.py on its snapshot."""
     shutil.copy(PATHS[name], tmp_path)
-    command = f"{name}.py --data {data_of(name)} --epochs 3 --steps-per-epoch 2 --snapshot-every 3"
-    done = run(tmp_path, *command.split())
+    flags = "--batch-size 32 --epochs 3 --steps-per-epoch 2 --snapshot-every 3"
+    done = run(tmp_path, f"{name}.py", "--data", data_of(name), *flags.split())
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert re.fullmatch(r"Training on \d+ CPU cores", lines.pop(0))
@@ -184,25 +184,25 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, train, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
     command = [sys.executable, PATHS["mlp_gan"], "--data", DIGITS, "--out", "run"]
-    command = [*map(str, command), *"--batch-size 16 --epochs 3 --steps-per-epoch 150".split()]
+    command = [*map(str, command), *"--batch-size 16 --epochs 2 --steps-per-epoch 100".split()]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
-        if line.startswith(">1, 60/150"):
+        if line.startswith(">1, 40/100"):
             break
     process.send_signal(number)
     rest = process.communicate(timeout=60)[0]
     assert process.returncode == 130 and "Traceback" not in rest
     assert rest.strip().splitlines()[-1].endswith("Go on with: --resume --out run")
     rows = (tmp_path / "run/losses.csv").read_text().splitlines()
-    assert 50 < len(rows) < 450
+    assert 40 < len(rows) < 201
 
     done = run(tmp_path, PATHS["mlp_gan"], "--resume", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/losses.csv").read_text().splitlines()[: len(rows)] == rows
     losses = losses_of(tmp_path / "run")
-    batches = [(epoch, batch) for epoch in (1, 2, 3) for batch in range(1, 151)]
+    batches = [(epoch, batch) for epoch in (1, 2) for batch in range(1, 101)]
     assert list(zip(losses["epoch"], losses["batch"], strict=True)) == batches
-    assert (tmp_path / "run/generator_model_003.h5").exists()
+    assert (tmp_path / "run/generator_model_002.h5").exists()
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path):
@@ -368,7 +368,7 @@ def test_own_classes_of_any_number(eagerly, train, tmp_path, capsys):
     pictures = np.concatenate([x[y == k][:8] for k in (3, 5, 8)])
     save_pictures(tmp_path / "own", pictures, np.repeat(["bee", "cat", "ant"], 8))
     flags = ["--data", "own", "--batch-size", 4, "--epochs", 1, "--steps-per-epoch", 2]
-    train("acgan_mnist", *flags, "--ema", 0.5, "--out", "run")
+    train("cgan_mnist", *flags, "--ema", 0.5, "--out", "run")
     assert "0 is ant, 1 is bee, 2 is cat" in capsys.readouterr().out
     assert cells("run/generated_plot_e001.png", 28, 28).shape[:2] == (10, 3)
     model = "run/generator_model_001.h5"
@@ -376,7 +376,7 @@ def test_own_classes_of_any_number(eagerly, train, tmp_path, capsys):
     generate.main([model, "--labels", "cat,0", "--grid", "1x2", "--out", "a.png", "--npz", "a.npz"])
     with np.load("a.npz") as file:
         assert file["labels"].tolist() == [2, 0]
-    assert "acgan_mnist.py: error: " in refused("acgan_mnist", capsys, "--data", "own/ant")
+    assert "cgan_mnist.py: error: " in refused("cgan_mnist", capsys, "--data", "own/ant")
 
 
 def test_of_many_classes_the_grid_shows_the_first_20(eagerly, train, tmp_path):

@@ -234,9 +234,9 @@ def train(g_model, d_model, gan_model, dataset, settings):
                 print(f"\nStopped in epoch {i + 1}. Go on with: --resume --out {settings.out}")
                 raise SystemExit(130)
             n, start = min(BATCHES_PER_CALL, bat_per_epo - j), time.monotonic()
-            losses = train_step(step, n)[:n].numpy()
-            step += n
-            with open(settings.out / "losses.csv", "a") as file:
+            losses, step = train_step(step, n)[:n].numpy(), step + n
+            with open(settings.out / "losses.csv", "r+") as file:  # "a" would begin a new one
+                file.seek(0, os.SEEK_END)
                 for k, row in enumerate(losses, j + 1):
                     print(i + 1, k, *(f"{x:.6g}" for x in row), sep=",", file=file)
             line = f">{i + 1}, {k}/{bat_per_epo}, {LINE.format(*row)}"
