@@ -32,6 +32,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -62,7 +63,7 @@ LAYERS = """
 """.split()
 MOST_LAYERS, MOST_CLASSES, MOST_INPUTS = 1000, 10_000, 100_000
 MOST_PIXELS, MOST_BYTES = 4096, 2**30  # of a side of the image, of all weights
-SECONDS = 10  # to read a file; an honest one takes a third of one
+SECONDS = 10  # to read a file; where the system can count them, one of computing: see the end
 
 # Settings that some layers of Keras 3 do not take any more, with the value that asks for nothing.
 # With any other value they stay, and Keras refuses the file rather than draw different images.
@@ -284,13 +285,9 @@ def check_layers(model, shapes):
                 side += int(np.sum(settings["padding"]))
             elif stride > 1:
                 side = -(-side // stride)
-            grown = (
-                "n",
-                "num_tokens",
-                "height",
-                "width",
-            )  # RepeatVector, CategoryEncoding, Resizing
-            side = max(side, *(settings.get(key) or 0 for key in grown))
+            # of RepeatVector, CategoryEncoding, Resizing
+            grown = [settings.get(key) or 0 for key in ("n", "num_tokens", "height", "width")]
+            side = max(side, *grown)
             if side > MOST_PIXELS:
                 raise GeneratorFileError(f"makes images of more than {MOST_PIXELS} pixels a side")
             if n_layers > MOST_LAYERS:
@@ -609,5 +606,11 @@ def export(source, target, known):
 
 
 if __name__ == "__main__":  # the other process of check_readable
+    with contextlib.suppress(ImportError):  # on Windows SECONDS alone have to do
+        import resource
+
+        # Seconds of computing, which no other program on a busy machine can use up.
+        seconds = math.ceil(time.process_time()) + 1 + os.path.getsize(sys.argv[1]) // 2**27
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     with contextlib.suppress(GeneratorFileError):
         read_file(sys.argv[1])

@@ -17,7 +17,6 @@ import pytest
 from helpers import ROOT
 
 import generate
-import generator_files
 import mnist_gan
 from evaluation import data
 
@@ -74,7 +73,7 @@ def test_refused_without_keras(folder):
     assert len(hostile_files.KINDS) >= 45 + 8  # nine truncations are one kind
     for name, (line, seconds, peak, started) in refusals(folder, names).items():
         assert not started, name
-        limit = generator_files.SECONDS + 1 if name == "endless" else 2
+        limit = 4 if name == "endless" else 2  # a second of computing, on a busy machine
         assert seconds < limit and peak < 200, (name, seconds, peak)
         assert len(line) < 300, line
 
