@@ -25,16 +25,14 @@ warn = functools.partial(generate.warn, program="evaluate.py")
 
 
 def open_snapshots(paths):
-    """Open the .h5 files, or the snapshots of the runs, given: {path: (model, description)}.
+    """Open .h5 files, or all snapshots of runs; return {path: (model, about)}, and their shape.
 
-    A file that cannot be opened is left out with a warning; all others must draw one size.
+    A file that cannot be opened is left out with a warning.
     """
     models = {}
     for given in paths:
         files = sorted(given.glob("generator_model_*.h5")) if given.is_dir() else [given]
-        if not files:
-            fail(f"{given} holds no snapshots (generator_model_NNN.h5): train first, or give files")
-        for path in files:
+        for path in files or fail(f"{given} holds no snapshots: train first, or give .h5 files"):
             try:
                 models[path] = open_generator(path)
             except GeneratorFileError as error:
@@ -115,9 +113,10 @@ def main(argv=None):
         results = score_all(models, scorer, args)
         path, row, details = results[0]
         best = {"file": row["file"], "epoch": row["epoch"], "scores": row, "floor": scorer.floor}
-        best |= {"map": details.get("map"), "class_names": [plain(name) for name in real.names]}
+        best |= {key: details.get(key) for key in ("map", "histogram")} | {"data": real.name}
         best |= {"samples": args.samples, "seed": args.seed, "judge_accuracy": accuracy}
-        best |= {"data": real.name, "script": plain(models[path][1].get("script", ""))}
+        best["class_names"] = [plain(name) for name in real.names]
+        best["script"] = plain(models[path][1].get("script", ""))
         report.save_report(args.out, results, best, path.parent / "losses.png")
         (args.out / "best.json").write_text(json.dumps(best, indent=1))
         if args.export:

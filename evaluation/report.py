@@ -60,11 +60,9 @@ def save_report(folder, results, facts, losses):
     save_curves(folder / "scores.png", [row for _, row, _ in by_epoch], facts["floor"])
     frames = [(details["grid"], f"epoch {row['epoch']}") for _, row, details in by_epoch]
     save_animation(folder / "timeline.gif", frames, duration=600)
-    for _, _, details in results:
-        details |= {k: as_url(as_png(details[k])) for k in ("grid", "neighbours")}
+    details = [d | {k: as_url(as_png(d[k])) for k in ("grid", "neighbours")} for _, _, d in results]
     curves = [as_url(x.read_bytes()) for x in (folder / "scores.png", losses) if x.exists()]
-    content = {"facts": facts, "rows": rows, "curves": curves}
-    content["details"] = [details for _, _, details in results]
+    content = {"facts": facts, "rows": rows, "curves": curves, "details": details}
     template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
     text = json.dumps(content).replace("<", "\\u003c")
     (folder / "report.html").write_text(template.replace("{{content}}", text), encoding="utf-8")

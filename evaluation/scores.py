@@ -72,14 +72,13 @@ class Scorer:
                 row[f"code{k}_{name}"] = figures.rank_correlation(code, value)
         if not names:
             return row, details
-        drawn, real = (np.bincount(y, minlength=len(names)) for y in (seen, self.data.y_train))
-        drawn, real = drawn / drawn.sum(), real / real.sum()
+        drawn, real = (np.bincount(y, None, len(names)) / len(y) for y in (seen, self.data.y_train))
         row["entropy"] = -np.sum(drawn * np.log2(np.maximum(drawn, 1e-9)))
         details["missing"] = np.flatnonzero(drawn < real / 10).tolist()
         row["missing"] = len(details["missing"])
         table = np.zeros((1 if asked is None else n_categories or len(names), len(names)), int)
         np.add.at(table, (0 if asked is None else asked, seen), 1)
-        details |= {"confusion": table.tolist(), "map": None}
+        details |= {"confusion": table.tolist(), "map": None, "histogram": drawn.tolist()}
         if n_categories:
             details["map"] = figures.best_map(table)
             asked = np.take(details["map"], asked)

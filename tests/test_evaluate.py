@@ -202,7 +202,7 @@ def test_a_run_is_ranked_and_its_best_snapshot_used(run, jury, capsys):
     ]
     best = json.loads((run / "best.json").read_text())
     assert best["file"] == "generator_model_002.h5" and best["map"] == MEANING
-    assert best["scores"]["agreement"] > 0.9
+    assert best["scores"]["agreement"] > 0.9 and sum(best["histogram"]) == pytest.approx(1)
     film = Image.open(run / "timeline.gif")
     assert film.n_frames == 3 and Image.open(run / "scores.png").size > (300, 100)
 
