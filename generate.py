@@ -448,7 +448,7 @@ def parse_args(argv):
 
 
 def name_seeds(seeds):
-    """Return seeds as a text such as 0-9,42."""
+    """Return different seeds as a text such as 0-9,42."""
     runs = []
     for seed in map(int, seeds):
         if runs and seed == runs[-1][1] + 1:
@@ -524,7 +524,7 @@ def write(args, about, plan, batches, shape, text):
             films = np.split(np.array(shown), frames)
             save_animation(args.out, [(tile(film, rows, cols), "") for film in films], FRAME)
         else:
-            text |= {} if seeds is None else {"Seeds": name_seeds(seeds[:room])}
+            text |= {} if seeds is None else {"Seeds": name_seeds(dict.fromkeys(seeds[:room]))}
             save_picture(args.out, tile(np.array(shown), rows, cols), text)
     places = {args.out: min(n, room), args.images: n, args.npz: n}
     written = [f"{k} image{'s' if k > 1 else ''} in {path}" for path, k in places.items() if path]

@@ -857,8 +857,9 @@ def test_text():
     arrays = run("g.h5", "--text", "31415")
     assert arrays["labels"].tolist() == [3, 1, 4, 1, 5] and len(np.unique(arrays["seeds"])) == 1
     assert pixels("g_seed1_31415.png")[0].shape == (284, 5 * 282 + 2)
-    same = run("g.h5", "--labels", "3,1,4,1,5", "--grid", "1x5")
-    np.testing.assert_array_equal(same["images"], arrays["images"])
+    same = run("g.h5", "--labels", "3,1,4,1,5", "--grid", "2x5", "--out", "same.png")
+    assert pixels("same.png")[1]["Seeds"] == "1-2"  # not once for each of the ten images
+    np.testing.assert_array_equal(same["images"][:5], arrays["images"])
     glass(4, 3, class_names=["c", "a", "b"])
     assert run("g.h5", "--text", "bac2")["labels"].tolist() == [2, 1, 0, 2]
 
