@@ -318,8 +318,8 @@ def collapsed(recent, epoch, settings):
     finite, mode, out = np.isfinite(recent).all(), settings.on_collapse, settings.out
     if finite and (not mode or len(recent) < STRETCH or np.mean(recent, 0)[D_LOSSES].mean() > low):
         return False
-    trouble = f"D has won for {STRETCH} batches" if finite else "a loss is no longer finite"
-    print(f"\nepoch {epoch}: {trouble}; another --seed may do better: {mode}", file=sys.stderr)
+    why = f"D has won for {STRETCH} batches" if finite else "a loss is no longer finite"
+    print(f"\nepoch {epoch}: {why}, gradients mislead; try another --seed: {mode}", file=sys.stderr)
     if finite and mode == "warn":
         settings.on_collapse = None  # and no more of it
         return False
@@ -369,7 +369,7 @@ def save_files(g_model, epoch, settings, about):
     about |= {"format": 1, "script": settings.script, "epoch": epoch, "seed": settings.seed}
     about |= {"averaged": settings.ema > 0, "data": settings.dataset}  # docs/snapshots.md
     about["settings"] = {k: v for k, v in vars(settings).items() if k not in (*ANEW, *about)}
-    about["versions"] = {module.__name__: module.__version__ for module in (keras, np, tf)}
+    about["versions"] = {m.__name__: m.__version__ for m in (keras, np, tf)} | {"scripts": "0.9"}
     part = settings.out / "part.h5"
     g_model.save(part)
     with h5py.File(part, "a") as file:

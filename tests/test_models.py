@@ -60,6 +60,30 @@ def test_d_update_moves_all_of_d_and_g_update_all_of_g(name, eagerly):
 # ---- the compiled step equals the tutorial's loop ------------------------------------------------
 
 
+def test_a_sure_d_leaves_g_its_gradient():
+    """The table of docs/training.md: the loss of these scripts does not saturate."""
+    script, g_model, d_model, gan_model, *_ = prepare("mnist_gan", "--seed", "1")
+    points, bce = script.generate_latent_points(100, 64, (1, 2)), keras.losses.BinaryCrossentropy()
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape(persistent=True) as tape:
+            p = gan_model(points)
+            loss, saturating = bce(tf.ones((64, 1)), p), -bce(tf.zeros((64, 1)), p)
+        weights = g_model.trainable_variables
+        lengths = [tf.linalg.global_norm(tape.gradient(x, weights)) for x in (loss, saturating)]
+        return loss, *lengths
+
+    found = []
+    for bias in (0, -5, -40):
+        d_model.layers[-1].bias.assign([bias])
+        found.append([float(x) for x in gradients()])
+    losses, lengths, saturating = zip(*found, strict=True)
+    np.testing.assert_allclose(losses, [0.71, 5.05, 40.04], rtol=0.01)
+    np.testing.assert_allclose(lengths, [0.0177, 0.0344, 0.0346], rtol=0.01)
+    np.testing.assert_allclose(saturating, [0.0169, 0.0002, 0], atol=1e-4)
+
+
 def set_trainable(weights, trainable):
     """Freeze or thaw weights one by one, so that BatchNormalization stays in training mode."""
     for weight in weights:
