@@ -6,7 +6,7 @@ is first traced, so D is thawed before its own update and frozen again before th
 the tutorials do, its BatchNormalization is left thawed. `predict` is told not to print. And losses
 of several outputs are found by name.
 
-The losses of infogan_mnist.py (whose tutorial is TensorFlow 1 code) and of ebgan_mnist.py (a
+The losses of infogan_mnist.py (which has the paper's continuous codes) and of ebgan_mnist.py (a
 paper) are put together in models of their own, for `train_on_batch` to take.
 """
 

@@ -33,9 +33,9 @@ def links(page):
 
 
 def commands(page):
-    """Return the commands of a page outside of ```sh blocks: (program, its arguments)."""
-    text = re.sub(r"^```sh$.*?^```$", "", page.read_text(), flags=re.M | re.S)
-    found = re.findall(r"(?:^    |`)python ([\w/]+\.py)([^`\n]*)", text, re.M)
+    """Return the commands of a page but for those that CI runs: (program, its arguments)."""
+    text = re.sub(r"^<!-- CI runs .*?^```$", "", page.read_text(), flags=re.M | re.S)
+    found = re.findall(r"(?:^ *|`)python ([\w/]+\.py)([^`\n]*)", text, re.M)
     # in a list of commands a description stands behind wide space
     return [(program, shlex.split(rest.split("    ")[0])) for program, rest in found]
 
@@ -88,7 +88,7 @@ def test_script_and_page_name_each_other(name):
 def test_commands_are_found():
     counts = {page.name: len(commands(page)) for page in PAGES}
     assert all(counts[f"{name}.md"] >= 2 for name in PATHS), counts
-    assert counts["README.md"] >= 20 and counts["speed.md"] >= 2
+    assert counts["README.md"] >= 18 and counts["training.md"] >= 6 and counts["speed.md"] >= 2
 
 
 class UnderstoodError(Exception):

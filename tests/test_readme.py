@@ -1,11 +1,10 @@
-"""The README's commands run as written; the first two blocks are run by .ci/run."""
+"""The README's commands, and those of docs/training.md, run as written; CI runs three blocks."""
 
 import importlib
 import re
 import shutil
 import sys
 
-import distribute
 import matplotlib.pyplot as plt
 import pytest
 import stages
@@ -19,18 +18,18 @@ import generate
 from evaluation import judge
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
-COMMANDS = commands(ROOT / "README.md")
+BLOCKS = re.findall(r"^<!-- CI runs this block -->\n```sh\n(.*?)^```$", README, re.M | re.S)
+COMMANDS = commands(ROOT / "README.md") + commands(ROOT / "docs/training.md")
 SHORT = ["--batch-size", "8", "--steps-per-epoch", "1", "--epochs", "1"]
 
 
 def test_the_readme_has_the_commands_that_ci_runs():
-    assert len(BLOCKS) == 2
-    assert "requirements.txt" in BLOCKS[0] and "generate.py" in BLOCKS[0]
-    assert BLOCKS[1].splitlines()[-1].startswith("python -m pytest tests")
+    install, train, test = BLOCKS
+    assert "requirements.txt" in install and "generate.py" in install and "generate.py" in train
+    assert test.splitlines()[-1].startswith("python -m pytest tests")
     programs = {program for program, _ in COMMANDS}
     assert {path.relative_to(ROOT).as_posix() for path in PATHS.values()} < programs
-    assert {"evaluate.py", "generate.py", "tools/stages.py", "tools/distribute.py"} < programs
+    assert {"evaluate.py", "generate.py", "tools/stages.py"} < programs
 
 
 def test_links_and_pictures_exist():
@@ -55,7 +54,7 @@ def test_flags_are_those_that_every_script_has(capsys):
 
 def test_troubleshooting_quotes_what_is_printed():
     """Each text up to the dots stands in a program; URL fetch failure is Keras' own."""
-    table = README.partition("## Troubleshooting")[2]
+    table = (ROOT / "docs/training.md").read_text().partition("## Troubleshooting")[2]
     cells = re.findall(r"^\| (.*?) \|", table, re.M)
     quoted = [text for cell in cells for text in cell.split("`")[1::2]]
     sources = [
@@ -66,7 +65,7 @@ def test_troubleshooting_quotes_what_is_printed():
     source = re.sub(r'"\s+f?"', "", source)  # texts over two lines
     source = re.sub(r"\{[^{}]*\}", "...", source)
     for text in quoted:
-        if text.startswith(("URL fetch failure", "--", "generate.py")):
+        if text.startswith(("URL fetch failure", "No matching", "--", "generate.py")):
             continue
         for part in re.split(r"\.\.\.|GPU 0|\('n', 28, 28, 1\)", text):
             assert part.strip() in source, part
@@ -102,14 +101,11 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
             assert capsys.readouterr().err == ""
             continue
         if program.startswith("tools/"):
-            tool = {"stages": stages, "distribute": distribute}[name]
+            assert name == "stages"
             script = arguments[0].removesuffix(".py")
-            if name == "distribute":
-                shutil.rmtree(f"runs/{script}", ignore_errors=True)
-            tool.main(shorten(script, arguments))
-            shown = arguments[1] if name == "stages" else ""
-            if shown in ("data", "untrained"):
-                assert (tmp_path / f"runs/{script}/{shown}_plot.png").exists()
+            stages.main(shorten(script, arguments))
+            if arguments[1] in ("data", "untrained"):
+                assert (tmp_path / f"runs/{script}/{arguments[1]}_plot.png").exists()
             continue
         if program == "evaluate.py":
             monkeypatch.setenv("KERAS_HOME", str(tmp_path))

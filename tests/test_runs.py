@@ -109,6 +109,8 @@ def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path):
     assert (about["seed"], about["averaged"], about["data"]) == (1, False, data)
     assert about["class_names"] == ([str(k) for k in range(10)] if name in LABELLED else [])
     assert about["settings"]["batch_size"] and about["versions"]["keras"] == keras.__version__
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert about["versions"]["scripts"] == newest
     assert str(tmp_path) not in json.dumps(about)
     passing = {"out", "data", "epochs", "resume", "on_collapse", "dataset"}
     assert not set(about["settings"]) & passing
