@@ -503,6 +503,7 @@ def make_peer(
     compiled=False,
     precision="float32",
     graphed=False,
+    n_weights=None,
 ):
     """Build a GAN and the function that trains it.
 
@@ -515,6 +516,7 @@ def make_peer(
         compiled: use torch.compile; the first batch then compiles.
         precision: "float32" (on a GPU with TF32), or "bfloat16" by autocast.
         graphed: on a GPU, train three batches and capture the next in a CUDA graph, for replay.
+        n_weights: how many numbers the script trains. Another count here is an AssertionError.
 
     Returns:
         batch(): trains one batch and returns its losses, in the order of the script's LOSSES,
@@ -529,6 +531,11 @@ def make_peer(
     form = device, channels_last, compiled, precision, graphed
     setup = Setup(images, labels, n_batch, *form)
     batch = globals()[name](setup)
+    trained = {
+        p for adam in setup.optimizers for group in adam.param_groups for p in group["params"]
+    }
+    count = sum(p.numel() for p in trained)
+    assert n_weights in (None, count), f"{name}: {count} weights, not the script's {n_weights}"
     return capture(batch, setup.optimizers) if graphed else batch
 
 

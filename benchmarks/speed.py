@@ -26,10 +26,12 @@ for each script the median of this checkout's seconds a batch over the other's i
 import argparse
 import contextlib
 import json
+import math
 import resource
 import shlex
 import subprocess
 import sys
+import textwrap
 import time
 
 import common
@@ -70,10 +72,12 @@ def pytorch(name, precision, form):
     import pytorch_peers
     import torch
 
-    *_, dataset, settings = common.build(name)
+    *_, gan_model, dataset, settings = common.build(name)
     images, labels = dataset if isinstance(dataset, list) else (dataset, None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"device": device, "precision": precision, **(FORMS | GPU_FORMS)[form]}
+    learned = [weight for weight in gan_model.weights if "moving_" not in weight.path]
+    options["n_weights"] = sum(math.prod(weight.shape) for weight in learned)
     batch = pytorch_peers.make_peer(name, images, labels, settings.batch_size, **options)
 
     def run(n):
@@ -316,7 +320,7 @@ def draw(rows, path, note):
     axes[0].set_xlabel("times as fast as the tutorial's loop (float32)")
     axes[1].set_xlabel("share of the machine's matrix-multiply peak in that precision")
     axes[1].legend(fontsize=8)
-    figure.suptitle(note, fontsize=8)
+    figure.suptitle(textwrap.fill(note, 110), fontsize=8)
     figure.savefig(path, dpi=100)
 
 

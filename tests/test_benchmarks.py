@@ -9,6 +9,7 @@ import tensorflow as tf
 from conftest import ROOT
 from helpers import learned, moved, values
 
+pytest.importorskip("resource", reason="speed.py measures memory as Unix counts it")
 sys.path.append(str(ROOT / "benchmarks"))
 import common
 import speed
@@ -24,6 +25,18 @@ def test_tutorials_loop_trains_d_and_g(name):
     for _ in range(2):
         batch()
     assert all(moved(before, learned(gan_model)))
+
+
+@pytest.mark.parametrize("name", common.SCRIPTS)
+def test_peers_in_pytorch_have_as_many_weights(name):
+    """PyTorch is not in the tests' requirements; speed.py makes the same check before it times."""
+    pytest.importorskip("torch")
+    speed.pytorch(name, "float32", "eager")
+    import pytorch_peers
+
+    images, labels = np.zeros((8, 28, 28, 1), "u1"), np.zeros(8, "i4")
+    with pytest.raises(AssertionError, match="not the script's 7"):
+        pytorch_peers.make_peer(name, images, labels, 8, n_weights=7)
 
 
 @pytest.mark.parametrize("size, calls", [(20, [(0, 20), (20, 20), (40, 5)]), (None, [(0, 45)])])
