@@ -443,7 +443,7 @@ def main(argv):
             gan_model = define_gan(g_model, d_model, settings.optimizer, settings.ema)
             again = train(g_model, d_model, gan_model, dataset, settings)
     except (OSError, MemoryError, RuntimeError, tf.errors.OpError) as error:  # also h5py's
-        parser.error(" ".join(str(error).split()))
+        parser.error(" ".join(str(error).split("}} ")[-1].split()))  # but for TensorFlow's {{node}}
 
 
 if __name__ == "__main__":
