@@ -58,7 +58,7 @@ def test_every_picture_and_page_in_docs_is_shown_somewhere():
     pictures = {
         *ROOT.glob("docs/*.png"),
         *ROOT.glob("docs/*.md"),
-        *ROOT.glob("docs/losses/**/*.csv"),
+        *ROOT.glob("docs/results/**/*.*"),
     }
     assert pictures and not {path.name for path in pictures - shown}
 
@@ -82,7 +82,7 @@ def test_script_and_page_name_each_other(name):
     assert "```mermaid\n" in sections["The model"]
     # the runs are shown, and their losses are there
     runs = sections["Healthy and failing"]
-    assert f"](losses/{name}.csv)" in runs and "![" in runs and "fail" in runs.lower()
+    assert f"](results/losses/{name}.csv.gz)" in runs and "![" in runs and "fail" in runs.lower()
 
 
 def test_commands_are_found():
