@@ -8,6 +8,7 @@ import shlex
 
 import distribute
 import h5py
+import mistakes
 import pytest
 import stages
 from conftest import ROOT
@@ -112,7 +113,8 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
             monkeypatch.setattr(script, name, getattr(script, name, print), raising=False)
         return script
 
-    for tool in (stages, distribute):
+    tools = {"stages": stages, "distribute": distribute, "mistakes": mistakes}
+    for tool in tools.values():
         monkeypatch.setattr(tool, "import_script", imported)
     programs = {path.relative_to(ROOT).as_posix(): path for path in PATHS.values()}
     for program, arguments in commands(page):
@@ -128,7 +130,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
                     imported(programs[program].relative_to(ROOT)).main(arguments)
         elif program.startswith("tools/"):
             with pytest.raises(UnderstoodError):
-                {"stages": stages, "distribute": distribute}[program[6:-3]].main(arguments)
+                tools[program[6:-3]].main(arguments)
         else:
             assert program.startswith(("benchmarks/", "tests/")), program
         for path in (*tmp_path.glob("runs/*/*"), *tmp_path.glob("runs/*/")):
