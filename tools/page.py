@@ -1,0 +1,220 @@
+"""Write a trained generator as one web page, which draws with it in the reader's browser.
+
+    python tools/page.py pretrained/cgan_mnist.h5 --out cgan.html
+    python tools/page.py runs/mnist_gan                             # the best snapshot of a run
+
+The page is page.html, beside this file, with two things put in: what the generator is and the steps
+it takes, as JSON, and the weights of these steps, as base64. It loads nothing else. A layer becomes
+a step; one that only changes shapes, or acts in training alone, becomes none, because all numbers
+keep their places in memory. A layer that the page does not know is refused.
+
+Weights are float16, each column of a matrix divided by its largest number, which is kept as
+float32: so they lose at most a 2,000th, whatever their size. A BatchNormalization right behind a
+matrix changes these numbers and the bias alone, which is exact; elsewhere it is a step.
+"""
+
+import argparse
+import base64
+import collections
+import functools
+import json
+import math
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import generate
+import generator_files
+from generator_files import GeneratorFileError, plain
+from latent import generate_latent_points
+
+fail = functools.partial(generate.fail, program="page.py")
+warn = functools.partial(generate.warn, program="page.py")
+
+# Layers that keep all numbers in their places while a generator draws.
+KEEPING = ("Reshape", "Flatten", "Dropout", "SpatialDropout2D", "AlphaDropout", "GaussianDropout")
+KEEPING += ("GaussianNoise",)
+# Settings of which the page knows one value.
+USUAL = {"groups": 1, "dilation_rate": 1, "data_format": "channels_last", "max_value": None}
+USUAL |= {"interpolation": "nearest", "threshold": 0}
+SCORES = ("frechet", "precision", "recall", "coverage", "agreement")
+
+
+def refuse(layer, why=""):
+    name = plain(type(layer).__name__) + why
+    raise GeneratorFileError(f"a page cannot draw with the layer {name} ({plain(layer.name)})")
+
+
+def add_activation(steps, layer, activation, source):
+    """Add the step of an activation, a function or a layer; return the number of its result."""
+    name = getattr(activation, "__name__", type(activation).__name__)
+    slope = getattr(activation, "negative_slope", {"relu": 0, "leaky_relu": 0.2}.get(name))
+    if name == "linear":
+        return source
+    if slope is None and name not in ("tanh", "sigmoid"):
+        refuse(layer, f" with the activation {plain(name)}")
+    kind = name if slope is None else "leaky"
+    steps.append({"kind": kind, "from": [source], "slope": float(slope or 0)})
+    return len(steps) - 1
+
+
+def add_layer(steps, layer, sources, shapes, shape):
+    """Add the steps of a Keras layer to a list; return the number of the one with its result.
+
+    `sources` are the numbers of the steps whose results it takes, `shapes` those of its inputs, and
+    `shape` that of its output, all without the batch.
+    """
+    name, activation = type(layer).__name__, getattr(layer, "activation", None)
+    for part in (layer, activation):
+        for key, usual in USUAL.items():
+            if {*np.ravel(getattr(part, key, usual)).tolist()} != {usual}:
+                refuse(layer, f" with {key} {plain(getattr(part, key))}")
+    if name in KEEPING:
+        return sources[0]
+    if name in ("LeakyReLU", "ReLU"):
+        return add_activation(steps, layer, layer, sources[0])
+    step = {"kind": name, "from": sources}
+    if name in ("Dense", "Embedding", "Conv2D", "Conv2DTranspose"):
+        kernel = np.float32(layer.embeddings if name == "Embedding" else layer.kernel)
+        if kernel.ndim == 4:  # (height, width, in, out), or ... out, in) -> (in, height, width, out)
+            kernel = np.moveaxis(kernel, 3 if name == "Conv2DTranspose" else 2, 0)
+        scale = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)))
+        scale[scale == 0] = 1
+        bias = layer.bias if getattr(layer, "use_bias", False) else np.zeros(len(scale))
+        matrix = (kernel / scale).reshape(len(kernel), -1)  # a row for each channel that comes in
+        step |= {"matrix": matrix, "scale": scale, "bias": np.float32(bias)}
+        step |= {"kernel": (1, 1), "strides": (1, 1), "pads": (0, 0)}
+        pixels = math.prod(shape) // len(scale)  # that Dense works on one by one
+        step |= {"input": (1, pixels, len(kernel)), "shape": (1, pixels, len(scale))}
+    if name.startswith("Conv2D"):
+        small, large = sorted((shapes[0][:2], shape[:2]))
+        sides = zip(small, large, layer.kernel_size, layer.strides, strict=True)
+        pads = [max((n - 1) * stride + k - m, 0) // 2 for n, m, k, stride in sides]
+        step |= {"input": shapes[0], "shape": shape, "kernel": layer.kernel_size}
+        step |= {"strides": layer.strides, "pads": pads if layer.padding == "same" else (0, 0)}
+    elif name == "BatchNormalization":
+        if layer.axis not in (-1, len(shape)):
+            refuse(layer, f" with axis {layer.axis}")
+        scale = (layer.gamma if layer.scale else 1) / np.sqrt(layer.moving_variance + layer.epsilon)
+        bias = (layer.beta if layer.center else 0) - layer.moving_mean * scale
+        step |= {"scale": np.float32(scale), "bias": np.float32(bias)}
+    elif name == "UpSampling2D":
+        step |= {"input": shapes[0], "size": layer.size}
+    elif name == "Concatenate":
+        axis = layer.axis % (len(shape) + 1) - 1  # not counting the batch
+        step |= {"runs": [math.prod(part[axis:]) for part in shapes]}  # that stay in one piece
+    elif name == "Multiply" and len({math.prod(part) for part in shapes}) > 1:
+        refuse(layer, f" of shapes {shapes}")
+    elif name not in ("Dense", "Embedding", "Multiply", "Activation"):
+        refuse(layer)
+    if name != "Activation":
+        steps.append(step)
+        sources = [len(steps) - 1]
+    return add_activation(steps, layer, activation, sources[0]) if activation else sources[0]
+
+
+def trace(tensor, known, steps):
+    """Return the number of the step that gives a symbolic tensor, after adding those it needs.
+
+    `known` has the numbers by the tensors' id. Models inside a model are gone through, too.
+    """
+    if id(tensor) not in known:
+        layer, call, position = tensor._keras_history
+        inputs = layer._inbound_nodes[call].input_tensors
+        sources = [trace(x, known, steps) for x in inputs]
+        if hasattr(layer, "layers"):
+            inner = {id(x): k for x, k in zip(layer.inputs, sources, strict=True)}
+            known[id(tensor)] = trace(layer.outputs[position], inner, steps)
+        else:
+            shapes = [tuple(x.shape[1:]) for x in (*inputs, tensor)]
+            known[id(tensor)] = add_layer(steps, layer, sources, shapes[:-1], shapes[-1])
+    return known[id(tensor)]
+
+
+def fold(steps):
+    """Put each BatchNormalization into the matrix right before it, whose result nothing else uses.
+
+    A Reshape may stand between: channels come last, so each has every n-th column of the matrix.
+    """
+    uses = collections.Counter(k for step in steps for k in step["from"])
+    for step in (x for x in steps if x["kind"] == "BatchNormalization"):
+        before = steps[step["from"][0]]
+        n, rest = divmod(len(before["bias"]) if "matrix" in before else 0, len(step["bias"]))
+        if n and not rest and uses[step["from"][0]] == 1:
+            scale, bias = (np.tile(step.pop(key), n) for key in ("scale", "bias"))
+            before["scale"], before["bias"] = before["scale"] * scale, before["bias"] * scale + bias
+            step["kind"] = "Same"
+
+
+def store(pool, array):
+    """Put an array into a pool {its bytes: index of its first number}, once; return that index."""
+    return pool.setdefault(array.tobytes(), sum(map(len, pool)) // array.itemsize)
+
+
+def describe(model, about):
+    """Return what the page is to know of a generator, a dict for JSON, and the weights as bytes."""
+    inputs, kinds = generator_files.find_inputs(model), ("normal", "uniform", "one-hot")
+    steps, singles, halves = [{"kind": kind, "from": []} for kind in ("Latent", "Label")], {}, {}
+    sys.setrecursionlimit(20_000)  # trace() goes as deep as the model
+    known = {id(model.inputs[k]): n for n, k in enumerate(inputs) if k is not None}
+    content = {"last": trace(model.outputs[0], known, steps), "steps": steps}
+    fold(steps)
+    for step in steps:
+        step["columns"] = len(step.get("bias", []))
+        for key in {"matrix", "scale", "bias"} & step.keys():
+            pool, kind = (halves, "<f2") if key == "matrix" else (singles, "<f4")
+            step[key] = store(pool, step[key].astype(kind))
+    classes, scores = about["classes"], about.get("scores")
+    scores = {key: scores.get(key) for key in SCORES} if isinstance(scores, dict) else {}
+    finite = {k: x for k, x in scores.items() if type(x) in (int, float) and math.isfinite(x)}
+    if about["pixel_range"] is None:  # as generate.py guesses it
+        points = generate_latent_points(about["latent"], range(1, 26))
+        images = generate.run_model(model, points, np.arange(25) % max(classes, 1), *inputs)
+        about["pixel_range"] = (-1 if images.min() < -0.2 else 0, 1)
+        warn("the range of the pixels is guessed: {} to {}".format(*about["pixel_range"]))
+    content |= {"singles": sum(map(len, singles)) // 4, "scores": finite, "kind": about["kind"]}
+    content |= {"shape": generator_files.image_shape(model.output_shape), "classes": classes}
+    content |= {"range": about["pixel_range"], "names": [plain(x) for x in about["class_names"]]}
+    content |= {key: plain(about.get(key, "")) for key in ("script", "epoch")}
+    tutorials = json.loads(Path(__file__).with_name("tutorials.json").read_text())
+    content["tutorial"] = tutorials.get(content["script"])  # its name and, where known, its address
+    content |= {x: generator_files.part_columns(about["latent"], x) for x in kinds}
+    content["order"] = np.argsort(
+        about.get("map") or range(classes)
+    ).tolist()  # classes' categories
+    return content | {"parameters": model.count_params()}, b"".join([*singles, *halves])
+
+
+def main(argv=None):
+    """Run the command line `argv` (default: sys.argv); returns None or raises SystemExit(2)."""
+    parser = argparse.ArgumentParser("page.py", description=__doc__.splitlines()[0])
+    parser.error = fail
+    add = parser.add_argument
+    add("model", metavar="MODEL.h5|RUN", type=Path, help="generator, or a run: its best, or last")
+    add("--out", metavar="FILE.html", type=Path, help="the page (default: beside the generator)")
+    args = parser.parse_args(argv)
+    path, meaning = generate.choose_snapshot(args.model)
+    out = args.out or path.with_suffix(".html")
+    if out.suffix.lower() != ".html" or not os.access(out.absolute().parent, os.W_OK):
+        fail(f"cannot write {out}: give a name that ends in .html, in a folder to write to")
+    try:
+        model, about = generator_files.open_generator(path)
+        about = generator_files.check_description(path, about | meaning)
+        content, weights = describe(model, about)
+        text = json.dumps(content | {"file": plain(path.name)}).replace("<", "\\u003c")
+        page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+        page = page.replace("{{weights}}", base64.b64encode(weights).decode())
+        with generator_files.replacing(out) as part:
+            part.write_text(page.replace("{{content}}", text), encoding="utf-8")
+    except GeneratorFileError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"cannot write {out}: {error.strerror or error}")
+    print(f"{out}, {out.stat().st_size / 2**20:.1f} MB: open it in a browser")
+
+
+if __name__ == "__main__":
+    main()
