@@ -3,19 +3,15 @@
     python tools/page.py pretrained/cgan_mnist.h5 --out cgan.html
     python tools/page.py runs/mnist_gan                             # the best snapshot of a run
 
-The page is page.html, beside this file, with two things put in: what the generator is and the steps
-it takes, as JSON, and the weights of these steps, as base64. It loads nothing else. A layer becomes
-a step; one that only changes shapes, or acts in training alone, becomes none, because all numbers
-keep their places in memory. A layer that the page does not know is refused.
-
-Weights are float16, each column of a matrix divided by its largest number, which is kept as
-float32: so they lose at most a 2,000th, whatever their size. A BatchNormalization right behind a
-matrix changes these numbers and the bias alone, which is exact; elsewhere it is a step.
+The page is page.html, beside this file, with the generator put in: what it is and the steps it
+takes, as JSON, and their weights, as base64. A layer becomes a step; one that only changes shapes,
+or acts in training alone, becomes none, for all numbers keep their places. Weights are float16,
+those of each channel divided by the largest, which is kept as float32: so they lose a 2,000th at
+most. A BatchNormalization right behind a matrix changes that factor and the bias alone.
 """
 
 import argparse
 import base64
-import collections
 import functools
 import json
 import math
@@ -32,15 +28,12 @@ from generator_files import GeneratorFileError, plain
 from latent import generate_latent_points
 
 fail = functools.partial(generate.fail, program="page.py")
-warn = functools.partial(generate.warn, program="page.py")
 
 # Layers that keep all numbers in their places while a generator draws.
-KEEPING = ("Reshape", "Flatten", "Dropout", "SpatialDropout2D", "AlphaDropout", "GaussianDropout")
-KEEPING += ("GaussianNoise",)
+KEEPING = "Reshape Flatten Dropout SpatialDropout2D AlphaDropout GaussianDropout GaussianNoise"
 # Settings of which the page knows one value.
 USUAL = {"groups": 1, "dilation_rate": 1, "data_format": "channels_last", "max_value": None}
-USUAL |= {"interpolation": "nearest", "threshold": 0}
-SCORES = ("frechet", "precision", "recall", "coverage", "agreement")
+USUAL |= {"interpolation": "nearest", "threshold": 0, "quantization_mode": None}
 
 
 def refuse(layer, why=""):
@@ -56,45 +49,43 @@ def add_activation(steps, layer, activation, source):
         return source
     if slope is None and name not in ("tanh", "sigmoid"):
         refuse(layer, f" with the activation {plain(name)}")
-    kind = name if slope is None else "leaky"
-    steps.append({"kind": kind, "from": [source], "slope": float(slope or 0)})
+    steps.append({"kind": name if slope is None else "leaky", "from": [source], "slope": slope})
     return len(steps) - 1
 
 
 def add_layer(steps, layer, sources, shapes, shape):
     """Add the steps of a Keras layer to a list; return the number of the one with its result.
 
-    `sources` are the numbers of the steps whose results it takes, `shapes` those of its inputs, and
-    `shape` that of its output, all without the batch.
+    `sources` are the steps whose results it takes, `shapes` and `shape` those of inputs and output.
     """
-    name, activation = type(layer).__name__, getattr(layer, "activation", None)
+    name = type(layer).__name__
+    activation = layer if name in ("LeakyReLU", "ReLU") else getattr(layer, "activation", None)
     for part in (layer, activation):
         for key, usual in USUAL.items():
             if {*np.ravel(getattr(part, key, usual)).tolist()} != {usual}:
                 refuse(layer, f" with {key} {plain(getattr(part, key))}")
-    if name in KEEPING:
+    if None in sum(shapes, shape):
+        refuse(layer, f" of shape {shape}")
+    if name in KEEPING.split():
         return sources[0]
-    if name in ("LeakyReLU", "ReLU"):
-        return add_activation(steps, layer, layer, sources[0])
     step = {"kind": name, "from": sources}
     if name in ("Dense", "Embedding", "Conv2D", "Conv2DTranspose"):
         kernel = np.float32(layer.embeddings if name == "Embedding" else layer.kernel)
-        if kernel.ndim == 4:  # (height, width, in, out), or ... out, in) -> (in, height, width, out)
+        if kernel.ndim == 4:  # (height, width, in, out) or (..., out, in) -> (in, ..., out)
             kernel = np.moveaxis(kernel, 3 if name == "Conv2DTranspose" else 2, 0)
         scale = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)))
         scale[scale == 0] = 1
         bias = layer.bias if getattr(layer, "use_bias", False) else np.zeros(len(scale))
         matrix = (kernel / scale).reshape(len(kernel), -1)  # a row for each channel that comes in
-        step |= {"matrix": matrix, "scale": scale, "bias": np.float32(bias)}
-        step |= {"kernel": (1, 1), "strides": (1, 1), "pads": (0, 0)}
-        pixels = math.prod(shape) // len(scale)  # that Dense works on one by one
-        step |= {"input": (1, pixels, len(kernel)), "shape": (1, pixels, len(scale))}
+        step |= {"matrix": matrix, "scale": scale, "bias": np.float32(bias), "pads": (0, 0)}
+        step["strides"] = getattr(layer, "strides", (1, 1))
+        n = math.prod(shape) // len(scale)  # pixels, that Dense works on one by one
+        step |= {"input": (1, n, len(kernel)), "shape": (1, n, len(scale)), "kernel": (1, 1)}
     if name.startswith("Conv2D"):
-        small, large = sorted((shapes[0][:2], shape[:2]))
-        sides = zip(small, large, layer.kernel_size, layer.strides, strict=True)
-        pads = [max((n - 1) * stride + k - m, 0) // 2 for n, m, k, stride in sides]
         step |= {"input": shapes[0], "shape": shape, "kernel": layer.kernel_size}
-        step |= {"strides": layer.strides, "pads": pads if layer.padding == "same" else (0, 0)}
+        if layer.padding == "same":
+            sides = zip(*sorted((shapes[0], shape)), layer.kernel_size, layer.strides)  # noqa: B905
+            step["pads"] = [max((n - 1) * s + k - m, 0) // 2 for n, m, k, s in sides]
     elif name == "BatchNormalization":
         if layer.axis not in (-1, len(shape)):
             refuse(layer, f" with axis {layer.axis}")
@@ -106,26 +97,23 @@ def add_layer(steps, layer, sources, shapes, shape):
     elif name == "Concatenate":
         axis = layer.axis % (len(shape) + 1) - 1  # not counting the batch
         step |= {"runs": [math.prod(part[axis:]) for part in shapes]}  # that stay in one piece
-    elif name == "Multiply" and len({math.prod(part) for part in shapes}) > 1:
-        refuse(layer, f" of shapes {shapes}")
-    elif name not in ("Dense", "Embedding", "Multiply", "Activation"):
+    elif name not in ("Dense", "Embedding", "Multiply", "Activation") and activation is not layer:
         refuse(layer)
-    if name != "Activation":
+    if name == "Multiply" and len({math.prod(part) for part in shapes}) > 1:
+        refuse(layer, f" of shapes {shapes}")
+    if name != "Activation" and activation is not layer:
         steps.append(step)
         sources = [len(steps) - 1]
     return add_activation(steps, layer, activation, sources[0]) if activation else sources[0]
 
 
 def trace(tensor, known, steps):
-    """Return the number of the step that gives a symbolic tensor, after adding those it needs.
-
-    `known` has the numbers by the tensors' id. Models inside a model are gone through, too.
-    """
+    """Return the step that gives a symbolic tensor, of those `known` by id or after adding it."""
     if id(tensor) not in known:
         layer, call, position = tensor._keras_history
         inputs = layer._inbound_nodes[call].input_tensors
         sources = [trace(x, known, steps) for x in inputs]
-        if hasattr(layer, "layers"):
+        if hasattr(layer, "layers"):  # a model inside the model
             inner = {id(x): k for x, k in zip(layer.inputs, sources, strict=True)}
             known[id(tensor)] = trace(layer.outputs[position], inner, steps)
         else:
@@ -135,23 +123,16 @@ def trace(tensor, known, steps):
 
 
 def fold(steps):
-    """Put each BatchNormalization into the matrix right before it, whose result nothing else uses.
-
-    A Reshape may stand between: channels come last, so each has every n-th column of the matrix.
-    """
-    uses = collections.Counter(k for step in steps for k in step["from"])
+    """Put each BatchNormalization into the matrix right before it, if nothing else uses that."""
+    uses = [k for step in steps for k in step["from"]]
     for step in (x for x in steps if x["kind"] == "BatchNormalization"):
         before = steps[step["from"][0]]
+        # A Reshape may stand between: channels come last, so each has every n-th column.
         n, rest = divmod(len(before["bias"]) if "matrix" in before else 0, len(step["bias"]))
-        if n and not rest and uses[step["from"][0]] == 1:
+        if n and not rest and uses.count(step["from"][0]) == 1:
             scale, bias = (np.tile(step.pop(key), n) for key in ("scale", "bias"))
             before["scale"], before["bias"] = before["scale"] * scale, before["bias"] * scale + bias
             step["kind"] = "Same"
-
-
-def store(pool, array):
-    """Put an array into a pool {its bytes: index of its first number}, once; return that index."""
-    return pool.setdefault(array.tobytes(), sum(map(len, pool)) // array.itemsize)
 
 
 def describe(model, about):
@@ -166,25 +147,25 @@ def describe(model, about):
         step["columns"] = len(step.get("bias", []))
         for key in {"matrix", "scale", "bias"} & step.keys():
             pool, kind = (halves, "<f2") if key == "matrix" else (singles, "<f4")
-            step[key] = store(pool, step[key].astype(kind))
+            data = step[key].astype(kind).tobytes()  # equal ones are stored once
+            step[key] = pool.setdefault(data, sum(map(len, pool)) // int(kind[2]))
     classes, scores = about["classes"], about.get("scores")
-    scores = {key: scores.get(key) for key in SCORES} if isinstance(scores, dict) else {}
-    finite = {k: x for k, x in scores.items() if type(x) in (int, float) and math.isfinite(x)}
+    names = "frechet precision recall coverage agreement".split() * isinstance(scores, dict)
+    scores = {k: x for k in names if type(x := scores.get(k)) is float and math.isfinite(x)}
     if about["pixel_range"] is None:  # as generate.py guesses it
         points = generate_latent_points(about["latent"], range(1, 26))
         images = generate.run_model(model, points, np.arange(25) % max(classes, 1), *inputs)
-        about["pixel_range"] = (-1 if images.min() < -0.2 else 0, 1)
-        warn("the range of the pixels is guessed: {} to {}".format(*about["pixel_range"]))
-    content |= {"singles": sum(map(len, singles)) // 4, "scores": finite, "kind": about["kind"]}
+        about["pixel_range"] = low, _ = (-1 if images.min() < -0.2 else 0), 1
+        generate.warn(f"the range of the pixels is guessed: {low} to 1", "page.py")
+    content |= {"singles": sum(map(len, singles)) // 4, "scores": scores, "kind": about["kind"]}
     content |= {"shape": generator_files.image_shape(model.output_shape), "classes": classes}
     content |= {"range": about["pixel_range"], "names": [plain(x) for x in about["class_names"]]}
     content |= {key: plain(about.get(key, "")) for key in ("script", "epoch")}
     tutorials = json.loads(Path(__file__).with_name("tutorials.json").read_text())
     content["tutorial"] = tutorials.get(content["script"])  # its name and, where known, its address
     content |= {x: generator_files.part_columns(about["latent"], x) for x in kinds}
-    content["order"] = np.argsort(
-        about.get("map") or range(classes)
-    ).tolist()  # classes' categories
+    meaning = about.get("map") or range(classes)
+    content["order"] = np.argsort(meaning).tolist()  # the category of each class
     return content | {"parameters": model.count_params()}, b"".join([*singles, *halves])
 
 
