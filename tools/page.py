@@ -64,20 +64,20 @@ def add_layer(steps, layer, sources, shapes, shape):
         for key, usual in USUAL.items():
             if {*np.ravel(getattr(part, key, usual)).tolist()} != {usual}:
                 refuse(layer, f" with {key} {plain(getattr(part, key))}")
-    if None in sum(shapes, shape):
-        refuse(layer, f" of shape {shape}")
+    if None in sum(shapes, shape) or name == "Multiply" and {*shapes} != {shape}:
+        refuse(layer, f" of shapes {shapes}")
     if name in KEEPING.split():
         return sources[0]
     step = {"kind": name, "from": sources}
     if name in ("Dense", "Embedding", "Conv2D", "Conv2DTranspose"):
-        kernel = np.float32(layer.embeddings if name == "Embedding" else layer.kernel)
+        kernel = (layer.embeddings if name == "Embedding" else layer.kernel).numpy()
         if kernel.ndim == 4:  # (height, width, in, out) or (..., out, in) -> (in, ..., out)
             kernel = np.moveaxis(kernel, 3 if name == "Conv2DTranspose" else 2, 0)
         scale = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)))
         scale[scale == 0] = 1
-        bias = layer.bias if getattr(layer, "use_bias", False) else np.zeros(len(scale))
+        bias = layer.bias.numpy() if getattr(layer, "use_bias", False) else np.zeros(len(scale))
         matrix = (kernel / scale).reshape(len(kernel), -1)  # a row for each channel that comes in
-        step |= {"matrix": matrix, "scale": scale, "bias": np.float32(bias), "pads": (0, 0)}
+        step |= {"matrix": matrix, "scale": scale, "bias": bias, "pads": (0, 0)}
         step["strides"] = getattr(layer, "strides", (1, 1))
         n = math.prod(shape) // len(scale)  # pixels, that Dense works on one by one
         step |= {"input": (1, n, len(kernel)), "shape": (1, n, len(scale)), "kernel": (1, 1)}
@@ -89,9 +89,10 @@ def add_layer(steps, layer, sources, shapes, shape):
     elif name == "BatchNormalization":
         if layer.axis not in (-1, len(shape)):
             refuse(layer, f" with axis {layer.axis}")
-        scale = (layer.gamma if layer.scale else 1) / np.sqrt(layer.moving_variance + layer.epsilon)
-        bias = (layer.beta if layer.center else 0) - layer.moving_mean * scale
-        step |= {"scale": np.float32(scale), "bias": np.float32(bias)}
+        scale = layer.gamma.numpy() if layer.scale else 1
+        scale = scale / np.sqrt(layer.moving_variance.numpy() + layer.epsilon)
+        bias = (layer.beta.numpy() if layer.center else 0) - layer.moving_mean.numpy() * scale
+        step |= {"scale": scale, "bias": bias}
     elif name == "UpSampling2D":
         step |= {"input": shapes[0], "size": layer.size}
     elif name == "Concatenate":
@@ -99,8 +100,6 @@ def add_layer(steps, layer, sources, shapes, shape):
         step |= {"runs": [math.prod(part[axis:]) for part in shapes]}  # that stay in one piece
     elif name not in ("Dense", "Embedding", "Multiply", "Activation") and activation is not layer:
         refuse(layer)
-    if name == "Multiply" and len({math.prod(part) for part in shapes}) > 1:
-        refuse(layer, f" of shapes {shapes}")
     if name != "Activation" and activation is not layer:
         steps.append(step)
         sources = [len(steps) - 1]
@@ -145,7 +144,7 @@ def describe(model, about):
     fold(steps)
     for step in steps:
         step["columns"] = len(step.get("bias", []))
-        for key in {"matrix", "scale", "bias"} & step.keys():
+        for key in [key for key in ("matrix", "scale", "bias") if key in step]:
             pool, kind = (halves, "<f2") if key == "matrix" else (singles, "<f4")
             data = step[key].astype(kind).tobytes()  # equal ones are stored once
             step[key] = pool.setdefault(data, sum(map(len, pool)) // int(kind[2]))
