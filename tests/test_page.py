@@ -209,7 +209,7 @@ def odd_model():
     x = layers.Dense(12, activation="relu")(layers.Flatten()(layers.Embedding(10, 12)(label)))
     x = layers.Multiply()([inner(inner(noise)), x])
     x = layers.Reshape((3, 4, 1))(layers.Dropout(0.5)(x))
-    a = layers.Conv2DTranspose(5, (3, 2), (2, 3), "same")(x)  # 6x12x5
+    a = layers.Conv2DTranspose(5, (5, 2), (2, 3), "same")(x)  # 6x12x5
     b = layers.BatchNormalization(scale=False)(layers.ReLU(negative_slope=0.1)(a))
     a = layers.BatchNormalization(center=False)(a)  # not the only use of that convolution
     a = layers.Concatenate(axis=1)([a, b, a])  # 18x12x5
@@ -334,6 +334,7 @@ def test_the_keyboard(browser):
     glass(30, 10)
     browser.open(make("g.h5")[0])
     shown(browser)
+    assert browser.run("cells.map(cell => cell.tabIndex).join('')") == "0" + 39 * "-1"
     browser.run("cells[0].focus()")
     browser.press("ArrowRight")
     browser.press("ArrowDown")
@@ -364,7 +365,10 @@ def test_save_png(browser, tmp_path):
         time.sleep(0 if saved.exists() else 0.02)
     with Image.open(saved) as image:
         assert image.size == (560, 560)
-        pixels = np.asarray(image)[10::20, 10::20, 0]
+        pixels = np.asarray(image)[..., 0]
+    sharp = pixels[::20, ::20].repeat(20, 0).repeat(20, 1)
+    np.testing.assert_array_equal(pixels, sharp)
+    pixels = pixels[::20, ::20]
     assert np.abs(255 - pixels.ravel() - expected("g.h5", [1], [0])[0]).max() <= 1
 
 
@@ -392,6 +396,9 @@ def test_a_hostile_file(browser):
     assert buttons == [generator_files.plain(name) for name in names]
     asked = browser.requests()
     assert asked[0] == path.as_uri() and all(url.startswith("blob:null/") for url in asked[1:])
+    policy = browser.run("document.querySelector('meta[http-equiv]').content")
+    assert policy.split(";")[0] == "default-src 'none'"
+    assert browser.run("fetch('data:,x').then(() => 'loaded', () => 'refused')") == "refused"
     # on a telephone nothing sticks out
     size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
@@ -447,6 +454,7 @@ def test_mistakes(tmp_path, capsys):
     glass(4)
     for command in (["none.h5"], ["g.h5", "--out", "a.txt"], ["g.h5", "--out", "no/a.html"], []):
         assert refused(capsys, *command).startswith("page.py: error: ")
+    assert "in a folder to write to" in refused(capsys, "g.h5", "--out", "no/a.html")
     (tmp_path / "a.html").mkdir()
     assert "cannot write a.html" in refused(capsys, "g.h5", "--out", "a.html")
     assert not list(tmp_path.glob(".*"))
