@@ -6,6 +6,7 @@ import shutil
 import sys
 
 import matplotlib.pyplot as plt
+import page
 import pytest
 import stages
 import tensorflow as tf
@@ -101,6 +102,10 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
             assert capsys.readouterr().err == ""
             continue
         if program.startswith("tools/"):
+            if name == "page":
+                page.main(arguments)
+                assert (tmp_path / arguments[-1]).stat().st_size > 2**20
+                continue
             assert name == "stages"
             script = arguments[0].removesuffix(".py")
             stages.main(shorten(script, arguments))
