@@ -343,7 +343,8 @@ def in_range(low, high, kind=int):
 def choose_snapshot(path):
     """Return the snapshot to sample, for a file itself, and what evaluate.py found of it, a dict.
 
-    What it found, with "map" and "class_names", is of a run's best snapshot alone.
+    What it found, with "map" and "class_names", is of a run's best snapshot alone. Raises
+    GeneratorFileError where there is no snapshot, or what was found is damaged.
     """
     folder = path if path.is_dir() else path.parent
     best = folder / "best.json"
@@ -354,16 +355,20 @@ def choose_snapshot(path):
             meaning = {key: found[key] for key in ("map", "class_names")}
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
         if path.is_dir():
-            fail(f"{best} is damaged: run evaluate.py again, or remove it")
+            raise GeneratorFileError(
+                f"{best} is damaged: run evaluate.py again, or remove it"
+            ) from None
         return path, {}  # beside a single file it may be anybody's
     if not path.is_dir():
         return path, meaning if name == path.name else {}
     if name is not None and (not isinstance(name, str) or Path(name).name != name):
-        fail(f"{best} names no file of its own folder: run evaluate.py again, or remove it")
+        raise GeneratorFileError(
+            f"{best} names no file of its own folder: run evaluate.py again, or remove it"
+        )
     last = sorted(file.name for file in folder.glob("generator_model_*.h5"))[-1:]
     snapshot = folder / (name or "".join(last) or "generator_model_NNN.h5")
     if not snapshot.is_file():
-        fail(f"{folder} holds no snapshot {snapshot.name}")
+        raise GeneratorFileError(f"{folder} holds no snapshot {snapshot.name}")
     print(f"Sampling {snapshot.name}, the {'best' if name else 'last'} snapshot of {folder}")
     return snapshot, meaning
 
@@ -417,7 +422,10 @@ def parse_args(argv):
     add("--show", action="store_true", help="open the picture in a window")
     add("--explore", action="store_true", help="open a window with sliders instead")
     args = parser.parse_args(argv)
-    args.model, args.meaning = choose_snapshot(args.model)
+    try:
+        args.model, args.meaning = choose_snapshot(args.model)
+    except GeneratorFileError as error:
+        fail(error)
     args.out = args.out or args.model.with_name(f"{args.model.stem}_{name_points(args)}.png")
     if args.images and not (args.count or args.seeds):
         fail("--images needs --count N or --seeds, the images to write")

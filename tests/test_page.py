@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import page
 import pytest
-from browser import CHROMIUM, Browser
 from conftest import ROOT
 from helpers import COLOUR, INFOGANS, PATHS
 from keras import layers
@@ -36,6 +35,9 @@ from test_generate import (
 import generate
 import generator_files
 import latent
+
+pytest.importorskip("fcntl", reason="browser.py hands pipes to Chromium as Unix does")
+from browser import CHROMIUM, Browser
 
 SEEDS = [0, 1, 42, 999_999_999]
 
@@ -452,6 +454,8 @@ def test_a_run_gives_its_best_snapshot(tmp_path, capsys):
 
 def test_mistakes(tmp_path, capsys):
     glass(4)
+    (tmp_path / "empty").mkdir()
+    assert refused(capsys, "empty").startswith("page.py: error: empty holds no snapshot")
     for command in (["none.h5"], ["g.h5", "--out", "a.txt"], ["g.h5", "--out", "no/a.html"], []):
         assert refused(capsys, *command).startswith("page.py: error: ")
     assert "in a folder to write to" in refused(capsys, "g.h5", "--out", "no/a.html")

@@ -176,11 +176,11 @@ def main(argv=None):
     add("model", metavar="MODEL.h5|RUN", type=Path, help="generator, or a run: its best, or last")
     add("--out", metavar="FILE.html", type=Path, help="the page (default: beside the generator)")
     args = parser.parse_args(argv)
-    path, meaning = generate.choose_snapshot(args.model)
-    out = args.out or path.with_suffix(".html")
-    if out.suffix.lower() != ".html" or not os.access(out.absolute().parent, os.W_OK):
-        fail(f"cannot write {out}: give a name that ends in .html, in a folder to write to")
     try:
+        path, meaning = generate.choose_snapshot(args.model)
+        out = args.out or path.with_suffix(".html")
+        if out.suffix.lower() != ".html" or not os.access(out.absolute().parent, os.W_OK):
+            fail(f"cannot write {out}: give a name that ends in .html, in a folder to write to")
         model, about = generator_files.open_generator(path)
         about = generator_files.check_description(path, about | meaning)
         content, weights = describe(model, about)
