@@ -11,7 +11,7 @@
 G draws from noise and from a code: a category of ten, and two continuous numbers. An auxiliary
 model Q, which shares D's layers, has to recover the code from the image; so G has to put the code
 to visible use. Labels are never read: which category became which digit is for the reader to see.
-Two cores of an AMD EPYC: 0.23 s a batch, 1.8 min an epoch (docs/speed.md); after 10 epochs the ten
+Two cores of an AMD EPYC: 0.25 s a batch, 2.0 min an epoch (docs/speed.md); after 10 epochs the ten
 categories are the digits, the codes width and slant.
 
 Tutorials: the InfoGAN tutorial of Machine Learning Mastery; "GAN collection 3: InfoGAN and AC-GAN".

@@ -37,7 +37,7 @@ def save_curves(path, rows, floor):
     x = [str(row["epoch"]) for row in rows]
     distances, errors = ([row[key] for row in rows] for key in ("frechet", "frechet_se"))
     axes[0].errorbar(x, distances, errors, marker="o", capsize=3)
-    axes[0].axhline(floor["frechet"], linestyle=":", color="grey", label="real test images")
+    axes[0].axhline(floor["frechet"], linestyle=":", color="grey", label="test images")
     for key in ("precision", "recall", "coverage", "agreement"):
         axes[1].plot(x, [row.get(key, np.nan) for row in rows], marker=".", label=key)
     axes[0].set(title="Fréchet distance, lower is better", yscale="log", xlabel="epoch")
