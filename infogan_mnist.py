@@ -12,7 +12,7 @@ G draws from noise and from a code: a category of ten, and two continuous number
 model Q, which shares D's layers, has to recover the code from the image; so G has to put the code
 to visible use. Labels are never read: which category became which digit is for the reader to see.
 Two cores of an AMD EPYC: 0.25 s a batch, 2.0 min an epoch (docs/speed.md); after 10 epochs the ten
-categories are the digits, the codes width and slant.
+categories are the digits, the codes slant and width.
 
 Tutorials: the InfoGAN tutorial of Machine Learning Mastery; "GAN collection 3: InfoGAN and AC-GAN".
 Paper: InfoGAN, Chen et al. 2016, arXiv:1606.03657. More: docs/infogan_mnist.md.
