@@ -6,6 +6,7 @@ import shutil
 import sys
 
 import matplotlib.pyplot as plt
+import mistakes
 import page
 import pytest
 import stages
@@ -85,7 +86,7 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
     """In order, in one folder; shortened, and with the samples where no data set is named."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(stages, "N_BATCHES", 2)
-    monkeypatch.setattr(sys, "path", [*sys.path])  # stages.py adds the folder of the script
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the tools add the folder of the script
     for name in ("samples", "variants", *(path.name for path in ROOT.glob("*_*.py"))):
         (tmp_path / name).symlink_to(ROOT / name)
     for program, arguments in COMMANDS:
@@ -106,11 +107,12 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
                 page.main(arguments)
                 assert (tmp_path / arguments[-1]).stat().st_size > 2**20
                 continue
-            assert name == "stages"
-            script = arguments[0].removesuffix(".py")
-            stages.main(shorten(script, arguments))
-            if arguments[1] in ("data", "untrained"):
-                assert (tmp_path / f"runs/{script}/{arguments[1]}_plot.png").exists()
+            script, part = arguments[0].removesuffix(".py"), arguments[1]
+            {"stages": stages, "mistakes": mistakes}[name].main(shorten(script, arguments))
+            if part in ("data", "untrained"):
+                assert (tmp_path / f"runs/{script}/{part}_plot.png").exists()
+            if name == "mistakes":
+                assert (tmp_path / f"runs/{script}_{part}/generator_model_001.h5").exists()
             continue
         if program == "evaluate.py":
             monkeypatch.setenv("KERAS_HOME", str(tmp_path))
