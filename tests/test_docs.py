@@ -116,7 +116,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         return script
 
     tools = {"stages": stages, "distribute": distribute, "mistakes": mistakes}
-    for tool in tools.values():
+    for tool in (stages, distribute):
         monkeypatch.setattr(tool, "import_script", imported)
     programs = {path.relative_to(ROOT).as_posix(): path for path in PATHS.values()}
     for program, arguments in commands(page):

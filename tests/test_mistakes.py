@@ -5,6 +5,7 @@ import importlib
 import mistakes
 import numpy as np
 import pytest
+import stages
 from helpers import DIGITS, losses_of, moved, values
 
 SHORT = ["--data", str(DIGITS), "--batch-size", "8", "--steps-per-epoch", "3", "--epochs", "1"]
@@ -26,7 +27,7 @@ def train(monkeypatch, tmp_path, eagerly):
             original(g_model, d_model, *others)
 
         monkeypatch.setattr(script, "train", watched)
-        monkeypatch.setattr(mistakes, "import_script", lambda path: script)
+        monkeypatch.setattr(stages, "import_script", lambda path: script)
         mistakes.main([f"{name}.py", mistake, *SHORT])
         assert len(losses_of(f"runs/{name}_{mistake}")) == 3
         return script, *given

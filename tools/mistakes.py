@@ -10,11 +10,10 @@ runs/<script>_<mistake>/ unless --out says otherwise; docs/training.md shows som
 script stays as it is: it is imported, and one of its functions replaced.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
-from stages import import_script
+from stages import parse_arguments
 
 
 def freeze_d(script):
@@ -80,19 +79,12 @@ MISTAKES = {
 
 
 def main(argv=None):
-    about, own = __doc__.splitlines()[0], "All other flags are those of the script."
-    parser = argparse.ArgumentParser("mistakes.py", argparse.SUPPRESS, about, own)
-    parser.add_argument("script", type=Path, metavar="SCRIPT.py", help="a training script")
-    parser.add_argument("mistake", choices=MISTAKES, help="what is done wrong")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="default: runs/<script>_<mistake>")
-    args, flags = parser.parse_known_args(argv)
-    try:
-        script = import_script(args.script)
-    except ValueError as error:
-        parser.error(str(error))
-    MISTAKES[args.mistake](script)
-    out = args.out or Path("runs", f"{args.script.stem}_{args.mistake}")
-    script.main([*flags, "--out", str(out)])
+    what, default = "what is done wrong", "runs/<script>_<mistake>"
+    script, mistake, out, flags = parse_arguments(
+        argv, "mistakes.py", __doc__, "mistake", MISTAKES, what, default
+    )
+    MISTAKES[mistake](script)
+    script.main([*flags, "--out", str(out or Path("runs", f"{script.__name__}_{mistake}"))])
 
 
 if __name__ == "__main__":

@@ -132,32 +132,39 @@ def import_script(path):
     return script
 
 
-def main(argv=None):
-    about, own = __doc__.splitlines()[0], "All other flags are those of the script."
-    parser = argparse.ArgumentParser("stages.py", argparse.SUPPRESS, about, own)
+def parse_arguments(argv, name, doc, part, choices, what, out):
+    """Return the script, imported, which of the choices, --out or None, and the script's flags."""
+    about, own = doc.splitlines()[0], "All other flags are those of the script."
+    parser = argparse.ArgumentParser(name, argparse.SUPPRESS, about, own)
     parser.add_argument("script", type=Path, metavar="SCRIPT.py", help="a training script")
-    parser.add_argument("stage", choices=STAGES, help="what to look at")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="default: runs/<script>")
+    parser.add_argument(part, choices=choices, help=what)
+    parser.add_argument("--out", metavar="DIR", type=Path, help=f"default: {out}")
     args, flags = parser.parse_known_args(argv)
     try:
-        script = import_script(args.script)
+        return import_script(args.script), getattr(args, part), args.out, flags
     except ValueError as error:
         parser.error(str(error))
+
+
+def main(argv=None):
+    script, stage, out, flags = parse_arguments(
+        argv, "stages.py", __doc__, "stage", STAGES, "what to look at", "runs/<script>"
+    )
+    out = out or Path("runs", script.__name__)
     script.print = lambda *args, **kwargs: None  # what the script says is about a run
-    out = args.out or Path("runs", args.script.stem)
     with tempfile.TemporaryDirectory() as scratch:
 
         def show(g_model, d_model, gan_model, dataset, settings):
             out.mkdir(parents=True, exist_ok=True)
             settings.out = Path(scratch)
-            STAGES[args.stage](script, out, (g_model, d_model, gan_model), dataset, settings)
+            STAGES[stage](script, out, (g_model, d_model, gan_model), dataset, settings)
 
         script.train = show
         if "--resume" in flags:  # look at the run in --out, with its settings and its data
             flags += ["--out", str(out)]
         else:  # in a folder that holds no run, which would be refused
             flags += ["--out", scratch]
-            if args.stage in ("models", "untrained"):  # blank images will do
+            if stage in ("models", "untrained"):  # blank images will do
                 blank = np.zeros((10, *script.IMAGE_SHAPE), np.uint8)
                 np.savez(f"{scratch}/blank.npz", x_train=blank, y_train=range(10))
                 flags = ["--data", f"{scratch}/blank.npz", *flags]
