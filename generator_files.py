@@ -28,7 +28,6 @@ import json
 import math
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -597,12 +596,21 @@ def open_generator(path):
 
 
 def export(source, target, known):
-    """Copy a generator's file; add `known`, a dict, to what the copy says about itself."""
+    """Copy a generator's file, compressed; add `known`, a dict, to what the copy says of itself."""
     about = open_generator(source)[1] | known
-    with replacing(target) as part:
-        shutil.copyfile(source, part)
-        with h5py.File(part, "a") as file:
-            file.attrs["gan"] = json.dumps(about)
+    with replacing(target) as part, h5py.File(source) as file, h5py.File(part, "w") as copy:
+
+        def compress(name, item):
+            if isinstance(item, h5py.Group):
+                twin = copy.require_group(name)
+            else:
+                filters = {"compression": "gzip", "shuffle": True} if item.shape else {}
+                twin = copy.create_dataset(name, data=item[()], **filters)
+            twin.attrs.update(item.attrs)
+
+        file.visititems(compress)
+        copy.attrs.update(file.attrs)
+        copy.attrs["gan"] = json.dumps(about)
 
 
 if __name__ == "__main__":  # the other process of check_readable

@@ -217,17 +217,21 @@ def test_a_run_is_ranked_and_its_best_snapshot_used(run, jury, capsys):
     capsys.readouterr()
 
     # what the categories mean is known now: of the run, and of the exported file
+    snapshot = run / "generator_model_002.h5"
     assert (
         description("best.h5")["map"] == MEANING and "frechet" in description("best.h5")["scores"]
     )
-    for model in ("run", "best.h5", "run/generator_model_002.h5"):
+    weights = [keras.models.load_model(path).get_weights() for path in ("best.h5", snapshot)]
+    assert all(map(np.array_equal, *weights))
+    assert Path("best.h5").stat().st_size < 0.95 * snapshot.stat().st_size  # compressed
+    for model in ("run", "best.h5", snapshot):
         generate.main(
-            [model, "--labels", "7,4", "--grid", "1x2", "--out", "a.png", "--npz", "a.npz"]
+            [str(model), "--labels", "7,4", "--grid", "1x2", "--out", "a.png", "--npz", "a.npz"]
         )
         with np.load("a.npz") as file:
             assert file["labels"].tolist() == [7, 4]
             images = file["images"]
-        model = keras.models.load_model("run/generator_model_002.h5")
+        model = keras.models.load_model(snapshot)
         points = np.eye(13)[[2 + MEANING.index(7), 2 + MEANING.index(4)]]
         assert np.abs(images - model.predict(points, verbose=0)).mean() < 0.1
     out, err = capsys.readouterr()
