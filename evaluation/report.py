@@ -38,7 +38,8 @@ def save_curves(path, rows, floor):
     distances, errors = ([row[key] for row in rows] for key in ("frechet", "frechet_se"))
     axes[0].errorbar(x, distances, errors, marker="o", capsize=3)
     axes[0].axhline(floor["frechet"], linestyle=":", color="grey", label="test images")
-    for key in ("precision", "recall", "coverage", "agreement"):
+    known = set().union(*rows)
+    for key in [key for key in ("precision", "recall", "coverage", "agreement") if key in known]:
         axes[1].plot(x, [row.get(key, np.nan) for row in rows], marker=".", label=key)
     axes[0].set(title="Fréchet distance, lower is better", yscale="log", xlabel="epoch")
     axes[1].set(title="shares, higher is better", ylim=(0, 1.05), xlabel="epoch")
