@@ -10,7 +10,7 @@
 
 A discriminator D learns to tell real digits from generated ones; a generator G learns, through
 the composite of the two, to draw digits that D takes for real. Two cores of an AMD EPYC: 0.62 s a
-batch, 2.4 min an epoch (docs/speed.md); after 100 epochs two of three digits look real.
+batch, 2.4 min an epoch (docs/speed.md); after 100 epochs two of three lie among real digits.
 
 Tutorial: "How to Develop a GAN for Generating MNIST Handwritten Digits", Machine Learning Mastery.
 Papers: GAN, arXiv:1406.2661; DCGAN, arXiv:1511.06434. Losses, failures, more: docs/mnist_gan.md.

@@ -11,7 +11,7 @@
 D is an auto-encoder, and the energy of an image is the error of its copy. D learns to copy real
 images well, and fakes badly, up to an energy of `--margin`; G learns to draw images of low energy.
 A pulling-away term keeps the images of a batch apart. Two cores of an AMD EPYC: 15 ms a batch, 7.2
-s an epoch (docs/speed.md); after 20 epochs nearly nine digits of ten look real.
+s an epoch (docs/speed.md); after 20 epochs nearly nine of ten lie among real digits.
 
 Paper: Zhao, Mathieu and LeCun 2016, Energy-based Generative Adversarial Network, arXiv:1609.03126:
 losses of Sec. 2.1, auto-encoder of 2.3, pulling-away term of 2.4 (EBGAN-PT), Adam and margin of

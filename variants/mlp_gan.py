@@ -10,8 +10,8 @@
 
 To these networks an image is a flat row of 784 numbers. D is updated once a batch, on real and
 generated digits together; real ones have the target 0.9, which keeps D from being too sure. Two
-cores of an AMD EPYC: 27 ms a batch, 13 s an epoch (docs/speed.md); after 20 epochs three digits of
-four look real, after 80 six of seven.
+cores of an AMD EPYC: 27 ms a batch, 13 s an epoch (docs/speed.md); after 20 epochs three of four
+lie among real digits, after 80 six of seven.
 
 Tutorial: "Generative Adversarial Network (GAN) using Keras".
 Papers: GAN, Goodfellow et al. 2014, arXiv:1406.2661; one-sided label smoothing, Salimans et al.
