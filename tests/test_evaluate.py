@@ -362,8 +362,9 @@ def test_tensorboard_reads_losses_scores_and_grids(tmp_path, capsys):
 def test_a_trained_generator_is_sampled_and_described(path, tmp_path):
     generate.main([str(path), "--out", str(tmp_path / "a.png"), "--npz", str(tmp_path / "a.npz")])
     with np.load(tmp_path / "a.npz") as arrays:
-        ink = arrays["images"].mean((1, 2, 3))
-        assert arrays["images"].std() > 0.2 and 0.03 < ink.min() and ink.max() < 0.6
+        light = arrays["images"].mean((1, 2, 3))
+        brightest = 0.6 if arrays["images"].shape[3] == 1 else 0.9  # strokes on black; a sky
+        assert arrays["images"].std() > 0.2 and 0.03 < light.min() and light.max() < brightest
     about, card = description(path), (path.parent / "README.md").read_text()
     assert about["script"] == f"{path.stem}.py" and f"## `{path.name}`" in card
     assert f"Fréchet distance {about['scores']['frechet']:.3f}" in card
