@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / folder) for folder in (".", "variants", "tests")]
 sys.path.append(str(ROOT / "tools"))  # last: tensorboard.py has the name of a package
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the scripts do, whatever imports it first
 
 
 @pytest.fixture

@@ -42,6 +42,14 @@ def test_a_changed_copy_is_found_and_refreshed(clone, capsys):
         assert "file.flush()" in (clone / path.relative_to(ROOT)).read_text()
 
 
+def test_all_scripts_set_up_tensorflow_in_one_way():
+    heads = {
+        re.search(r"^os.environ .*?(?=^with)", p.read_text(), re.S | re.M)[0]
+        for p in PATHS.values()
+    }
+    assert len(heads) == 1, heads
+
+
 def test_a_copy_without_its_mark_is_found(clone, capsys):
     edit(clone / "infogan_mnist.py", "# Copied from mnist_gan.py\ndef save_plot", "def save_plot")
     assert copies.main(["--root", str(clone)]) == 1

@@ -1,11 +1,16 @@
 """The networks and the compiled step of each script, at the tutorials' real shapes."""
 
 import importlib
+import os
+import platform
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 from helpers import COUNTS, INFOGANS, SCRIPTS, learned, moved, prepare, step, values
 
 N_BATCH, SEED, N_STEPS = 32, 3, 3
@@ -340,7 +345,25 @@ def test_compiled_step_equals_the_plain_loop(name, flags, monkeypatch):
     np.testing.assert_allclose(again, losses, rtol=2e-4)
 
 
-# ---- on a GPU, and in bfloat16 -------------------------------------------------------------------
+# ---- on older CPUs, on a GPU, and in bfloat16 ----------------------------------------------------
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="TensorFlow has no choice there")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow has no choice there")
+@pytest.mark.parametrize(
+    "start, setting, said",
+    [
+        ("import mnist_gan", None, "True\n"),  # test_copies.py: the others begin as this one does
+        ("import mnist_gan", "0", "False\n"),
+        ("from generator_files import start_tensorflow as start; start()", None, "True\n"),
+    ],
+)
+def test_fast_convolutions_are_on_wherever_the_user_has_not_turned_them_off(start, setting, said):
+    env = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    env |= {"PYTHONPATH": str(ROOT)} | ({"TF_ENABLE_ONEDNN_OPTS": setting} if setting else {})
+    ask = f"{start}\nfrom tensorflow.python.util import _pywrap_util_port as port"
+    command = [sys.executable, "-c", ask + "\nprint(port.IsMklEnabled())"]
+    assert subprocess.run(command, env=env, capture_output=True, text=True).stdout == said
 
 
 WITHOUT_XLA = [name for name in SCRIPTS if not importlib.import_module(name).XLA]

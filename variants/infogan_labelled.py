@@ -28,6 +28,7 @@ from pathlib import Path
 
 os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"}
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # fast convolutions on older CPUs, too
 with open(os.devnull, "w") as null, os.fdopen(os.dup(2), "w") as stderr:
     os.dup2(null.fileno(), 2)  # TensorFlow writes its start-up there, whatever the log level
     try:
@@ -317,7 +318,6 @@ def train(g_model, d_model, gan_model, dataset, settings):
             model = average(g_model, gan_model, settings) if settings.ema else g_model
             summarize_performance(i + 1, model, d_model, dataset, settings)
             checkpoints.save(step)
-            saved = time.monotonic()
 
 
 # ---- plumbing: the compiled loop, failures, the files of a run, data, the command line ----------
