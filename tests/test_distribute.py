@@ -55,7 +55,7 @@ Path("sizes.json").write_text(json.dumps({name: sorted(sizes[name] - {None}) for
 """
 # BatchNormalization works out its variance in another way for several devices, and Adam makes the
 # rounding of gradients that are nearly 0 into whole steps
-ROUNDING = {"acgan_mnist": 2e-3, "infogan_mnist": 1e-2}
+ROUNDING = {"acgan_mnist": 2e-3, "infogan_mnist": 1e-2, "mlp_gan": 1e-4}
 
 
 def train_with(n_devices, folder, *commands):
