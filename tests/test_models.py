@@ -307,10 +307,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize("name, flags", [(n, ()) for n in SCRIPTS] + [(n, f) for n, *f in VARIANTS])
 def test_compiled_step_equals_the_plain_loop(name, flags, monkeypatch):
-    growing = (
-        "infogan_labelled",
-        "acgan_mnist",
-    )  # rounding grows fast in them, as a class is learned
+    growing = ("infogan_labelled", "acgan_mnist")  # where classes are learned rounding grows fast
     n_steps = 2 if name in growing else N_STEPS
 
     def prepared():
