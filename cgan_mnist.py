@@ -10,7 +10,7 @@
 
 Both networks are told the label: an embedding of it is multiplied with G's noise and with D's
 image. So G learns to draw each digit on request. Two cores of an AMD EPYC: 13 ms a batch, 6.1 s an
-epoch (docs/speed.md); after 40 epochs nearly every digit is in its column, with loose pixels.
+epoch (docs/speed.md); after 40 epochs nine of ten digits are as asked for, with loose pixels.
 
 Tutorial: "C-GAN with Keras". Paper: Mirza and Osindero 2014, Conditional Generative Adversarial
 Nets, arXiv:1411.1784. Diagram, losses, failures, what to try: docs/cgan_mnist.md.

@@ -4,7 +4,7 @@
     python evaluate.py runs/mnist_gan --data samples/digits.npz --samples 2000
     python evaluate.py a.h5 b.h5 --out scores
 
-A small classifier of the real images, the judge, is trained on the first use and kept. All figures
+A small classifier of the real images, the judge, is trained on the first use and kept. Most figures
 rest on what it sees in images that each generator draws from the same seed: docs/evaluation.md says
 what each is, and which files are written. Snapshots are never changed; --export copies the best.
 """

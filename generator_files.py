@@ -2,7 +2,7 @@
 
 `open_generator(path)` returns the model and a dict that describes it; whatever stands in the way is
 a `GeneratorFileError`, whose text is one line for the user. `read_description(path)` reads the file
-alone, in milliseconds, where TensorFlow takes seconds to start.
+alone, in a quarter of a second, where TensorFlow takes seconds to start.
 
 A file written by a script of this project describes itself in an attribute `gan`, a JSON text. In
 format 1 that is an object with these members; programs may rely on the first six:

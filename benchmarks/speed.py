@@ -12,7 +12,7 @@ On the same machine, in the same run, a batch of the script's default size is tr
 Each is a process of its own, so that its peak memory is its own. They take turns: a round times
 every one of them for about a second, and the multiplication of two 4096x4096 matrices, by the
 faster of TensorFlow and PyTorch, as the machine's peak. Of PyTorch's forms the best one of a first
-round stays in. Start, compilation and warm-up are timed apart, as first_call_s.
+round stays in. Compilation, in the first call, is timed apart, as first_call_s.
 
 A ratio is the median over the rounds of the ratio within a round: these machines are shared, and
 two figures of one round share the moment. FLOP are those of the layers' products, counted from the
