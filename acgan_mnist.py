@@ -9,7 +9,7 @@
     python generate.py runs/acgan_mnist/generator_model_100.h5 --labels 0-9
 
 G is told the label; D has to name it, and to tell real from generated. G is rewarded where D finds
-the class asked for: a judge does in 99.3% after 25 epochs, of 4.6 min on two AMD EPYC cores.
+the class asked for: a judge does in 99.3% after 25 epochs. Two AMD EPYC cores: 4.6 min an epoch.
 
 Tutorials: the AC-GAN tutorial of Machine Learning Mastery; "C-GAN with Keras". Paper: Odena, Olah
 and Shlens 2016, arXiv:1610.09585. Losses, failures, what to try: docs/acgan_mnist.md.
