@@ -114,10 +114,13 @@ def grid_cell(about, row, col):
 
     `row` and `col` count from 1. The points are those of summarize_performance in the scripts.
     """
-    script, seed, kind = str(about.get("script")), about.get("seed"), about["kind"]
-    if type(seed) is not int or not re.fullmatch(r"\w+_(gan|mnist|labelled)\.py", script):
+    seed, kind = about.get("seed"), about["kind"]
+    # an exercise's name stands behind the script's, as in mnist_gan_nearest.py
+    name = re.fullmatch(r"(\w+?_(gan|mnist|labelled))(_\w+)?\.py", str(about.get("script")))
+    if type(seed) is not int or name is None:
         raise PointError("--cell: this file is of no run of these scripts, which draw such grids")
-    side = 7 if script == "cifar10_gan.py" else 10
+    script = name[1]
+    side = 7 if script == "cifar10_gan" else 10
     across = min(about["classes"], 20) or side
     if not (1 <= row <= side and 1 <= col <= across):
         raise PointError(f"--cell: the grids of this run have {side} rows and {across} columns")
@@ -129,7 +132,7 @@ def grid_cell(about, row, col):
     else:
         k = (row - 1) * across + col - 1
     drawn = random.stateless_normal([side * side, len(noise)], seeds[0])
-    if script == "infogan_labelled.py":  # one noise, and codes that grow downwards
+    if script == "infogan_labelled":  # one noise, and codes that grow downwards
         point[0, noise], point[0, codes] = drawn[0], np.linspace(-1, 1, side)[row - 1]
     else:
         point[0, noise] = drawn[k]

@@ -24,6 +24,9 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "tests"))
+from helpers import without_start
+
 import generator_files
 
 RUN = ["--data", str(ROOT / "samples/digits.npz"), "--batch-size", "16", "--steps-per-epoch", "8"]
@@ -63,9 +66,11 @@ def train(script, kill, *command):
         return call
 
     module.tf.train.CheckpointManager.save = watched(module.tf.train.CheckpointManager.save)
-    module.save_files = watched(module.save_files)
+    module.Run.save_generator = watched(module.Run.save_generator)
+    module.Run.claim_folder = watched(module.Run.claim_folder)
+    module.Run.restore_checkpoint = watched(module.Run.restore_checkpoint)
     module.save_plot = watched(module.save_plot)
-    for name in ("replace", "fsync", "truncate"):
+    for name in ("replace", "fsync"):
         setattr(os, name, watched(getattr(os, name)))
     module.main([*RUN, *command])
 
@@ -142,9 +147,10 @@ def disk(folder, megabytes, *options):
 
 def refused(done):
     """Raise AssertionError unless a process has ended in one line that says what is wrong."""
-    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr[-500:]
-    assert "error: " in done.stderr
-    return done.stderr.strip()
+    said = without_start(done.stderr)
+    assert done.returncode == 2 and said.count("\n") == 1, said[-500:]
+    assert "error: " in said
+    return said.strip()
 
 
 def fill_a_disk(folder, undisturbed, megabytes):

@@ -1,15 +1,16 @@
 """What several test files need: the scripts, their models, runs of them, and looking at grids."""
 
 import importlib
-import os
+import inspect
+import re
 import subprocess
 import sys
+import tempfile
 from unittest import mock
 
 import copies
 import matplotlib.image
 import numpy as np
-import tensorflow as tf
 from conftest import ROOT
 
 PATHS = {path.stem: path for path in copies.training_scripts()}
@@ -42,33 +43,56 @@ def random_data(script):
     images = rng.integers(0, 256, (100, *script.IMAGE_SHAPE), dtype=np.uint8)
     labels = rng.integers(0, 10, 100, dtype=np.int32)
     names = [str(k) for k in range(10)]
-    return (images, labels, names) if script.__name__ in LABELLED else images
+    return [images, labels, names] if script.__name__ in LABELLED else images
 
 
 def prepare(name, *flags):
-    """Return a script as a module and what its main hands to `train`, with random data:
+    """Return a script as a module and what its main hands to `train`, by name, with random data.
 
-    g_model, d_model, gan_model, dataset, as tensors, and settings. The models are the same ones at
-    every call.
+    The models are the same ones at every call. The run has a folder of its own.
     """
-    script, handed = importlib.import_module(name), []
+    script = importlib.import_module(name)
+    handed = {}
 
-    data = random_data(script)
-    stand_ins = {"train": lambda *arguments: handed.extend(arguments)}
-    with mock.patch.multiple(script, load_real_samples=lambda path: data, **stand_ins):
-        script.main(["--seed", "3", "--out", os.devnull + "/none", *map(str, flags)])
-    *models, dataset, settings = handed
-    return script, *models, tf.nest.map_structure(tf.constant, dataset), settings
+    def train(*args):
+        handed.update(signature.bind(*args).arguments)
+
+    signature = inspect.signature(script.train)
+    stand_ins = {"load_real_samples": lambda path: random_data(script), "train": train}
+    out = tempfile.mkdtemp()
+    with mock.patch.multiple(script, **stand_ins), mock.patch.object(script.Run, "end_on_signals"):
+        script.main(["--seed", "3", "--out", out, *map(str, flags)])
+    return script, handed
 
 
-def step(script, *prepared):
-    """Compile a script's step; return train(first, n): n batches' losses (n, len(LOSSES))."""
-    train_step = script.make_train_step(*prepared)
+class Compiled(Exception):
+    """Carries the compiled loop out of a script's `train`."""
+
+
+def compiled_loop(script, handed):
+    """Compile a script's batch as its `train` does; return the compiled loop over it."""
+    compile_batches = script.compile_batches
+
+    def leave(train_batch):
+        raise Compiled(compile_batches(train_batch))
+
+    with mock.patch.object(script, "compile_batches", leave):
+        with mock.patch.object(script.Run, "claim_folder"):
+            try:
+                script.train(**handed)
+            except Compiled as compiled:
+                return compiled.args[0]
+
+
+def step(script, handed):
+    """Compile a script's batch; return train(first, n): n batches' losses (n, len(LOSSES))."""
+    train_batches = compiled_loop(script, handed)
 
     def train(first, n):
         calls = range(first, first + n, script.BATCHES_PER_CALL)
         sizes = [min(script.BATCHES_PER_CALL, first + n - k) for k in calls]
-        return np.concatenate([train_step(k, m)[:m] for k, m in zip(calls, sizes, strict=True)])
+        losses = [train_batches(k, m)[:m] for k, m in zip(calls, sizes, strict=True)]
+        return np.concatenate(losses)
 
     return train
 
@@ -88,9 +112,20 @@ def moved(before, weights):
 
 
 def run(folder, *command, **kwargs):
-    """Run a command in a folder and return the finished process, its output as text."""
+    """Run a command in a folder and return the finished process, its output as text.
+
+    What TensorFlow says when it starts is left out of stderr.
+    """
     command = [sys.executable, *map(str, command)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, **kwargs)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, **kwargs)
+    done.stderr = without_start(done.stderr)
+    return done
+
+
+def without_start(stderr):
+    """Return a program's stderr without the lines of TensorFlow's start."""
+    lines = stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if not re.match(r"WARNING: All log |[IWE]\d{4} ", line))
 
 
 def losses_of(folder):
@@ -110,15 +145,16 @@ def cells(path, height, width, margin=1, zoom=2):
 
 def grid_point(name, row, column):
     """Return what a script's generator is fed for one image of the grids of a run with seed 1."""
-    script, seed = importlib.import_module(name), (1, -1)
+    script = importlib.import_module(name)
+    seed = (1, -1)
     if name == "infogan_mnist":
-        point = np.array(script.generate_latent_points(62, 10, seed))[row]
-        return np.concatenate([point[:62], np.eye(10)[column], point[72:]])[None]
+        points, _, codes = script.generate_latent_points(62, 10, 2, 10, seed)
+        return np.concatenate([points[row, :62], np.eye(10)[column], codes[row]])[None]
     if name == "infogan_labelled":  # the codes change downwards while the noise stays
-        noise = np.array(script.generate_latent_points(38, 100, seed))[0, :38]
-        return np.concatenate([noise, np.eye(10)[column], [-1 + 2 * row / 9] * 2])[None]
+        noise, _, _ = script.generate_latent_points(38, 100, seed=seed)
+        return np.concatenate([noise[0], np.eye(10)[column], [-1 + 2 * row / 9] * 2])[None]
     if name in LABELLED:
-        noise, _ = script.generate_latent_points(100, 10, seed)
+        noise, _ = script.generate_latent_points(100, 10, seed=seed)
         return [noise[row][None], np.array([[column]])]
     n_columns = 7 if name == "cifar10_gan" else 10
     return script.generate_latent_points(100, 150, seed)[n_columns * row + column][None]

@@ -3,6 +3,7 @@
 import importlib
 import os
 import platform
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT
-from helpers import COUNTS, INFOGANS, SCRIPTS, learned, moved, prepare, step, values
+from helpers import (
+    COUNTS,
+    INFOGANS,
+    SCRIPTS,
+    compiled_loop,
+    learned,
+    moved,
+    prepare,
+    step,
+    values,
+)
 
 N_BATCH, SEED, N_STEPS = 32, 3, 3
 
@@ -25,11 +36,16 @@ def soften(*models):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_parameter_counts(name):
-    """They are the tutorials' figures, or the sums of their layer tables."""
-    _, g_model, d_model, gan_model, *_ = prepare(name)
-    trainable = sum(int(np.prod(weight.shape)) for weight in gan_model.trainable_weights)
+    """They are the tutorials' figures, or the sums of their layer tables; summary() shows them."""
+    _, handed = prepare(name)
+    d_model, g_model, gan_model = (handed[key] for key in ("d_model", "g_model", "gan_model"))
     counts = [model.count_params() for model in (d_model, g_model, gan_model)]
+    lines = []
+    gan_model.summary(print_fn=lambda line, **_: lines.append(line))
+    shown = re.findall(r"(?:Total|Trainable|Non-trainable) params: ([\d,]+)", "\n".join(lines))
+    total, trainable, frozen = [int(number.replace(",", "")) for number in shown]
     assert (*counts, trainable) == COUNTS[name]
+    assert total == counts[2] == trainable + frozen
 
 
 # ---- update isolation --------------------------------------------------------------------------
@@ -37,14 +53,12 @@ def test_parameter_counts(name):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_d_update_moves_all_of_d_and_g_update_all_of_g(name, eagerly):
-    script, g_model, d_model, gan_model, *rest = prepare(name, "--batch-size", N_BATCH)
-    train = step(script, g_model, d_model, gan_model, *rest)
+    script, handed = prepare(name, "--batch-size", N_BATCH)
+    train = step(script, handed)
+    d_model, g_model, gan_model = (handed[key] for key in ("d_model", "g_model", "gan_model"))
     d_weights, g_weights, both = map(learned, (d_model, g_model, gan_model))
-    ids = {id(weight) for weight in d_weights + g_weights}
-    q_weights = [weight for weight in both if id(weight) not in ids]  # a model of its own
-    q_weights += [weight for weight in d_weights if weight.path.startswith("q_")]  # or D's
-    in_q = {id(weight) for weight in q_weights}
-    d_weights = [weight for weight in d_weights if id(weight) not in in_q]
+    q_weights = [weight for weight in both if weight.path.startswith("q_")]
+    d_weights = [weight for weight in d_weights if not weight.path.startswith("q_")]
     assert d_weights and g_weights and bool(q_weights) == (name in INFOGANS)
 
     # with the learning rate of the other update at 0, what moves is this update's
@@ -67,7 +81,8 @@ def test_d_update_moves_all_of_d_and_g_update_all_of_g(name, eagerly):
 
 def test_a_sure_d_leaves_g_its_gradient():
     """The table of docs/training.md: the loss of these scripts does not saturate."""
-    script, g_model, d_model, gan_model, *_ = prepare("mnist_gan", "--seed", "1")
+    script, handed = prepare("mnist_gan", "--seed", "1")
+    d_model, g_model, gan_model = (handed[key] for key in ("d_model", "g_model", "gan_model"))
     points, bce = script.generate_latent_points(100, 64, (1, 2)), keras.losses.BinaryCrossentropy()
 
     @tf.function
@@ -89,41 +104,33 @@ def test_a_sure_d_leaves_g_its_gradient():
     np.testing.assert_allclose(saturating, [0.0169, 0.0002, 0], atol=1e-4)
 
 
-def set_trainable(weights, trainable):
-    """Freeze or thaw weights one by one, so that BatchNormalization stays in training mode."""
-    for weight in weights:
-        weight.trainable = trainable
-
-
 class PlainLoop:
-    """The tutorials' batch, written with train_on_batch and predict."""
+    """The tutorials' batch, written with train_on_batch and predict around a script's models."""
 
-    def __init__(self, script, g_model, d_model, gan_model, dataset, settings):
-        self.g_model, self.d_model, self.gan_model = g_model, d_model, gan_model
-        self.settings = settings
-        for layer in (d_model, *d_model.layers):  # define_gan froze it
-            layer.trainable = True
-        d_weights = [w for w in d_model.trainable_weights if not w.path.startswith("q_")]
-        self.d_weights, self.g_weights = d_weights, g_model.trainable_weights
+    def __init__(self, script, handed):
+        self.g_model, self.d_model, self.gan_model = (
+            handed[key] for key in ("g_model", "d_model", "gan_model")
+        )
+        self.settings = handed["run"].settings
         # compiled as the step is: the same seed draws other numbers in XLA
         compiled = tf.function(jit_compile=script.XLA)
-        self.real = compiled(lambda n, seed: script.generate_real_samples(dataset, n, seed))
-        latent_dim = settings.latent_dim
-        self.noise = compiled(lambda n, seed: script.generate_latent_points(latent_dim, n, seed))
+        dataset, latent_dim = handed["dataset"], handed["latent_dim"]
+        sizes = [handed[key] for key in ("n_cat", "n_cont") if key in handed]
+        self.real = compiled(lambda n, seed: script.generate_real_samples(dataset, n, seed)[0])
+        self.noise = compiled(
+            lambda n, seed: script.generate_latent_points(latent_dim, *sizes, n, seed=seed)
+        )
 
-    def train_d(self, X, y, model=None):
-        set_trainable(self.d_weights, True)
-        set_trainable(self.g_weights, False)
-        return (model or self.d_model).train_on_batch(X, y, return_dict=True)
+    def train_d(self, X, y):
+        return self.d_model.train_on_batch(X, y, return_dict=True)
 
     def train_g(self, X, y):
-        d_averages = [w for w in self.d_model.non_trainable_weights if not w.path.startswith("q_")]
-        averages = values(d_averages)
-        set_trainable(self.g_weights, True)
-        set_trainable(self.d_weights, False)
+        """Update G, and put D's running averages back, as the scripts do."""
+        weights = self.d_model.non_trainable_weights
+        averages = [weight for weight in weights if not weight.path.startswith("q_")]
+        before = values(averages)
         losses = self.gan_model.train_on_batch(X, y, return_dict=True)
-        set_trainable(self.d_weights, True)
-        for weight, average in zip(d_averages, averages, strict=True):
+        for weight, average in zip(averages, before, strict=True):
             weight.assign(average)
         return losses
 
@@ -142,28 +149,33 @@ half = N_BATCH // 2
 class mnist_gan(PlainLoop):
     def batch(self, step):
         seeds = self.seeds(step, 3)
-        X_real, _ = self.real(half, seeds[0])
+        X_real = self.real(half, seeds[0])
         X_fake = self.predict(self.noise(half, seeds[1]))
-        y_real = self.settings.real_target * ones[:half]
-        d = self.train_d(np.vstack([X_real, X_fake]), np.vstack([y_real, zeros[:half]]))
+        d = self.train_d(np.vstack([X_real, X_fake]), np.vstack([ones[:half], zeros[:half]]))
         g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
         return d["loss"], g["loss"]
 
 
 class cifar10_gan(PlainLoop):
+    n_real = half
+
     def batch(self, step):
         seeds = self.seeds(step, 3)
-        X_real, _ = self.real(half, seeds[0])
-        d1 = self.train_d(X_real, self.settings.real_target * ones[:half])
-        d2 = self.train_d(self.predict(self.noise(half, seeds[1])), zeros[:half])
+        n = self.n_real
+        d1 = self.train_d(self.real(n, seeds[0]), ones[:n])
+        d2 = self.train_d(self.predict(self.noise(n, seeds[1])), zeros[:n])
         g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
         return d1["loss"], d2["loss"], g["loss"]
+
+
+class colour_gan(cifar10_gan):
+    n_real = N_BATCH
 
 
 class cgan_mnist(PlainLoop):
     def batch(self, step):
         seeds = self.seeds(step, 2)
-        (X_real, labels), _ = self.real(N_BATCH, seeds[0])
+        X_real, labels = self.real(N_BATCH, seeds[0])
         d1 = self.train_d([X_real, labels], ones)
         noise, new_labels = self.noise(N_BATCH, seeds[1])
         d2 = self.train_d([self.predict(noise, labels), labels], zeros)
@@ -175,74 +187,78 @@ class cgan_mnist(PlainLoop):
 class acgan_mnist(PlainLoop):
     def batch(self, step):
         seeds = self.seeds(step, 3)
-        (X_real, labels), _ = self.real(half, seeds[0])
-        dr = self.train_d(X_real, {"valid": ones[:half], "class": labels})
+        X_real, labels = self.real(half, seeds[0])
+        dr = self.train_d(X_real, [ones[:half], labels])
         noise, labels = self.noise(half, seeds[1])
-        df = self.train_d(self.predict(noise, labels), {"valid": zeros[:half], "class": labels})
+        df = self.train_d(self.predict(noise, labels), [zeros[:half], labels])
         noise, labels = self.noise(N_BATCH, seeds[2])
-        g = self.train_g([noise, labels], {"valid": ones, "class": labels})
+        g = self.train_g([noise, labels], [ones, labels])
         return [losses[f"{out}_loss"] for losses in (dr, df, g) for out in ("valid", "class")]
 
 
 class infogan_mnist(PlainLoop):
-    category, sizes = "category", (62, 10, 2)  # Q's output; parts of the latent point
+    losses = ["binary_crossentropy", "categorical_crossentropy", "mean_squared_error"]
+    d_and_q = "d_and_q"  # the layer of the composite
+    cf, cr = 1.0, 0.0  # weights of the class loss on fakes and on reals
 
-    def __init__(self, script, g_model, d_model, gan_model, dataset, settings):
-        super().__init__(script, g_model, d_model, gan_model, dataset, settings)
-        dq_model, weight, on_real = self.parts(d_model, gan_model, settings)
-        losses = ("binary_crossentropy", "categorical_crossentropy", "mean_squared_error")
-        codes = self.category.replace("category", "codes")
-        self.outputs = "real", self.category, codes
-        loss = dict(zip(self.outputs, losses, strict=True))
-        weights = {"real": 1.0, self.category: weight, codes: 1.0}
-        gan_model.compile(loss=loss, loss_weights=weights, optimizer=gan_model.optimizer)
+    def __init__(self, script, handed):
+        """D's update is put together, for it has other losses on reals than on fakes."""
+        super().__init__(script, handed)
+        weights = [1.0, self.cf, 1.0]
+        optimizer = self.gan_model.optimizer
+        self.gan_model.compile(loss=self.losses, loss_weights=weights, optimizer=optimizer)
+        dq_model = self.gan_model.get_layer(self.d_and_q)
         real, fake = (keras.Input(script.IMAGE_SHAPE) for _ in range(2))
-        out = dq_model(fake)
-        out["fake"] = out.pop("real")
-        seen = dq_model(real)
-        out |= {"real": seen["real"], "class": seen[self.category]}
-        loss = loss | {"fake": losses[0], "class": losses[1]}
-        weights = weights | {"fake": 1.0, "class": on_real}
-        self.both = keras.Model([real, fake], out)
-        self.both.compile(loss=loss, loss_weights=weights, optimizer=d_model.optimizer)
+        p_real, class_real, _ = dq_model(real)
+        self.both = keras.Model([real, fake], [*dq_model(fake), p_real, class_real])
+        self.both.output_names = ["fake", "category", "codes", "real", "class"]
+        self.both.compile(
+            loss=[*self.losses, *self.losses[:2]],
+            loss_weights=[*weights, 1.0, self.cr],
+            optimizer=self.d_model.optimizer,
+        )
 
-    def parts(self, d_model, gan_model, settings):
-        """Return D and Q as one model, and the weights of the class loss on fakes and on reals."""
-        return gan_model.get_layer("d_and_q"), 1.0, 0.0
+    def draw(self, seeds):
+        """Return real images, and the points, categories and codes of the fakes of D's update."""
+        return self.real(N_BATCH, seeds[0]), *self.noise(N_BATCH, seeds[1])
 
-    def draw(self, seed):
-        """Return real images, and the category that the fakes of D's update have."""
-        X_real, _ = self.real(N_BATCH, seed)
-        return X_real, None
+    def draw_for_g(self, seed):
+        return self.noise(N_BATCH, seed)
 
     def batch(self, step):
         seeds = self.seeds(step, 3)
-        X_real, labels = self.draw(seeds[0])
-        noise, category, codes = tf.split(self.noise(N_BATCH, seeds[1]), self.sizes, 1)
-        category = category if labels is None else labels
-        X_fake = self.predict(np.hstack([noise, category, codes]))
-        y = dict(zip(self.outputs, (ones, category, codes), strict=True))
-        d = self.train_d([X_real, X_fake], y | {"fake": zeros, "class": category}, self.both)
-        points = self.noise(N_BATCH, seeds[2])
-        y = zip(self.outputs, (ones, *tf.split(points, self.sizes, 1)[1:]), strict=True)
-        g = self.train_g(points, dict(y))
-        return d["real_loss"], d["fake_loss"], *(g[f"{out}_loss"] for out in self.outputs)
+        X_real, points, category, codes = self.draw(seeds)
+        X_fake = self.predict(points)
+        y = [zeros, category, codes, ones, category]
+        _, d_fake, *_, d_real, _ = self.both.train_on_batch([X_real, X_fake], y)
+        points, category, codes = self.draw_for_g(seeds[2])
+        g = self.train_g(points, [ones, category, codes])
+        return d_real, d_fake, *(g[f"{out}_loss"] for out in ("real", "q_category", "q_codes"))
 
 
 class infogan_labelled(infogan_mnist):
-    category, sizes = "q_category", (38, 10, 2)
+    d_and_q = "discriminator"
 
-    def parts(self, d_model, gan_model, settings):
-        return d_model, 0.5 * (not settings.without_cf), 0.5 * (not settings.without_cr)
+    def __init__(self, script, handed):
+        settings = handed["run"].settings
+        self.cf = 0.0 if settings.without_cf else 0.5
+        self.cr = 0.0 if settings.without_cr else 0.5
+        super().__init__(script, handed)
 
-    def draw(self, seed):
-        return self.real(N_BATCH, seed)[0]
+    def draw(self, seeds):
+        X_real, labels = self.real(N_BATCH, seeds[0])
+        noise, _, codes = self.noise(N_BATCH, seeds[1])
+        return X_real, np.hstack([noise, labels, codes]), labels, codes
+
+    def draw_for_g(self, seed):
+        noise, category, codes = self.noise(N_BATCH, seed)
+        return np.hstack([noise, category, codes]), category, codes
 
 
 class ebgan_mnist(PlainLoop):
-    def __init__(self, script, g_model, d_model, gan_model, dataset, settings):
-        super().__init__(script, g_model, d_model, gan_model, dataset, settings)
-        margin, weight = settings.margin, settings.pt_weight
+    def __init__(self, script, handed):
+        super().__init__(script, handed)
+        margin, weight = self.settings.margin, self.settings.pt_weight
 
         def energy_loss(y, energy):  # twice the mean over both halves: the sum of their means
             fake = keras.ops.maximum(0.0, margin - energy)
@@ -254,49 +270,42 @@ class ebgan_mnist(PlainLoop):
             first, second = (keras.ops.take(code, ix, axis=0) for ix in np.transpose(pairs))
             return keras.ops.mean(keras.ops.sum(first * second, axis=1) ** 2)
 
-        mean = {"energy": lambda _, energy: keras.ops.mean(energy), "code": pulling_away}
-        d_optimizer, g_optimizer = d_model.optimizer, gan_model.optimizer
-        d_model.compile(loss={"energy": energy_loss, "code": None}, optimizer=d_optimizer)
-        weights = {"energy": 1.0, "code": weight}
-        gan_model.compile(loss=mean, loss_weights=weights, optimizer=g_optimizer)
-        self.energy = lambda X: d_model.predict(X, verbose=0)["energy"]
+        def mean(_, energy):
+            return keras.ops.mean(energy)
+
+        d_model, gan_model = self.d_model, self.gan_model
+        d_model.compile(loss=[energy_loss, None], optimizer=d_model.optimizer)
+        gan_model.compile(
+            loss=[mean, pulling_away], loss_weights=[1.0, weight], optimizer=gan_model.optimizer
+        )
+
+    def energy(self, X):
+        return self.d_model.predict(X, verbose=0)[0]
 
     def batch(self, step):
         seeds = self.seeds(step, 3)
-        X_real, _ = self.real(N_BATCH, seeds[0])
+        X_real = self.real(N_BATCH, seeds[0])
         X_fake = self.predict(self.noise(N_BATCH, seeds[1]))
         d_real = self.energy(X_real).mean()
         d_fake = np.maximum(0, self.settings.margin - self.energy(X_fake)).mean()
-        y = {"energy": np.vstack([ones, zeros]), "code": zeros}
-        self.train_d(np.vstack([X_real, X_fake]), {"energy": y["energy"]})
-        g = self.train_g(self.noise(N_BATCH, seeds[2]), {"energy": ones, "code": ones})
-        return d_real, d_fake, g["energy_loss"], g["code_loss"]
+        y = np.vstack([ones, zeros])
+        self.train_d(np.vstack([X_real, X_fake]), [y, np.zeros((2 * N_BATCH, 512))])
+        unused = np.zeros((N_BATCH, 512))
+        _, g, pt = self.gan_model.train_on_batch(self.noise(N_BATCH, seeds[2]), [ones, unused])
+        return d_real, d_fake, g, pt
 
 
 class mlp_gan(PlainLoop):
     def batch(self, step):
         seeds = self.seeds(step, 3)
-        X_real, _ = self.real(N_BATCH, seeds[0])
+        X_real = self.real(N_BATCH, seeds[0])
         X_fake = self.predict(self.noise(N_BATCH, seeds[1]))
-        y_real = self.settings.real_target * ones
-        d = self.train_d(np.vstack([X_real, X_fake]), np.vstack([y_real, zeros]))
+        d = self.train_d(np.vstack([X_real, X_fake]), np.vstack([0.9 * ones, zeros]))
         g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
         return d["loss"], g["loss"]  # the mean of both is all that a stacked update reports
 
 
-class colour_gan(PlainLoop):
-    def batch(self, step):
-        seeds = self.seeds(step, 3)
-        X_real, _ = self.real(N_BATCH, seeds[0])
-        d_real = self.train_d(X_real, ones)
-        d_fake = self.train_d(self.predict(self.noise(N_BATCH, seeds[1])), zeros)
-        g = self.train_g(self.noise(N_BATCH, seeds[2]), ones)
-        return d_real["loss"], d_fake["loss"], g["loss"]
-
-
 VARIANTS = [
-    ("mnist_gan", "--real-target", 0.9),
-    ("cifar10_gan", "--real-target", 0.9),
     ("infogan_labelled", "--without-cf"),
     ("infogan_labelled", "--without-cr"),
     ("ebgan_mnist", "--margin", 9.0, "--pt-weight", 100.0),
@@ -311,9 +320,9 @@ def test_compiled_step_equals_the_plain_loop(name, flags, monkeypatch):
     n_steps = 2 if name in growing else N_STEPS
 
     def prepared():
-        script, *models, dataset, settings = prepare(name, "--batch-size", N_BATCH, *flags)
-        soften(*models[1:])
-        return script, *models, dataset, settings
+        script, handed = prepare(name, "--batch-size", N_BATCH, *flags)
+        soften(handed["d_model"], handed["gan_model"])
+        return script, handed
 
     plain = globals()[name](*prepared())
     for model in vars(plain).values():
@@ -323,12 +332,13 @@ def test_compiled_step_equals_the_plain_loop(name, flags, monkeypatch):
     expected = [plain.batch(k) for k in range(n_steps)]
     weights = values(plain.gan_model.weights)
 
-    script, *rest = prepared()
+    script, handed = prepared()
     monkeypatch.setattr(script, "BATCHES_PER_CALL", N_STEPS)
-    gan_model = rest[2]
+    d_model, gan_model = handed["d_model"], handed["gan_model"]
     np.testing.assert_equal(values(gan_model.weights), start)
-    train = step(script, *rest)
-    state = [v for part in (gan_model, *(m.optimizer for m in rest[1:3])) for v in part.variables]
+    train = step(script, handed)
+    parts = gan_model, d_model.optimizer, gan_model.optimizer
+    state = [variable for part in parts for variable in part.variables]
     values_before = values(state)
     losses = reported = train(0, n_steps)
     if name == "mlp_gan":
@@ -376,19 +386,19 @@ def test_step_of_a_gpu_compiles_with_xla(name, monkeypatch):
 
     Here only as far as the instructions that are the same for all devices.
     """
-    script, *rest = prepare(name, "--batch-size", 4)
+    script, handed = prepare(name, "--batch-size", 4)
     gpu = {"GPUS": ["a GPU"], "XLA": True, "BATCHES_PER_CALL": 50}  # as the script sets them there
     for constant, value in gpu.items():
         monkeypatch.setattr(script, constant, value)
-    train_step = script.make_train_step(*rest)
-    assert train_step._jit_compile
+    train_batches = compiled_loop(script, handed)
+    assert train_batches._jit_compile
     numbers = tf.constant(0), tf.constant(2)
-    instructions = train_step.experimental_get_compiler_ir(*numbers)(stage="hlo")
+    instructions = train_batches.experimental_get_compiler_ir(*numbers)(stage="hlo")
     assert "while(" in instructions and f"f32[50,{len(script.LOSSES)}]" in instructions
 
 
 def test_without_a_working_xla_it_is_left_out_and_that_is_said(monkeypatch, capsys):
-    script, *rest = prepare("cgan_mnist", "--batch-size", 4)
+    script, handed = prepare("cgan_mnist", "--batch-size", 4)
     function = tf.function
 
     def no_libdevice(python_function=None, jit_compile=None, **options):
@@ -399,7 +409,7 @@ def test_without_a_working_xla_it_is_left_out_and_that_is_said(monkeypatch, caps
         return function(python_function, **options)
 
     monkeypatch.setattr(tf, "function", no_libdevice)
-    assert np.isfinite(step(script, *rest)(0, 1)).all()
+    assert np.isfinite(step(script, handed)(0, 1)).all()
     assert "without" in capsys.readouterr().out.splitlines()[-1]
 
 
@@ -408,16 +418,16 @@ def test_bfloat16_trains_nearly_as_float32(name, eagerly):
     losses = []
     try:
         for precision in ("float32", "bfloat16"):
-            script, *rest = prepare(name, "--batch-size", N_BATCH, "--precision", precision)
-            g_model, d_model, gan_model, *_ = rest
+            script, handed = prepare(name, "--batch-size", N_BATCH, "--precision", precision)
+            g_model, d_model = handed["g_model"], handed["d_model"]
             for layer in g_model.layers + d_model.layers:
                 if layer.name.startswith("dropout"):  # it draws other masks in bfloat16
                     layer.rate = 0.0
-            losses.append(step(script, *rest)(0, 1))
+            losses.append(step(script, handed)(0, 1))
     finally:
         keras.config.set_dtype_policy("float32")
     assert g_model.layers[-1].compute_dtype == "bfloat16"
-    assert {weight.dtype for weight in gan_model.weights} == {"float32"}
+    assert {weight.dtype for weight in handed["gan_model"].weights} == {"float32"}
     assert losses[0].dtype == losses[1].dtype == np.float32
     assert not np.array_equal(*losses)
     np.testing.assert_allclose(*losses, rtol=0.07, atol=0.02)

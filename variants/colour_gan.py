@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["tensorflow==2.21.*","keras==3.15.*","numpy==2.*","matplotlib==3.*","h5py==3.*"]
+# dependencies = [
+#     "tensorflow==2.21.*", "keras==3.15.*", "numpy==2.*", "matplotlib==3.*", "h5py==3.*",
+#     "pillow>=11,<14",
+# ]
 # ///
 """Train a GAN of dense layers on small colour pictures, with one of three optimizers (32x32).
 
@@ -13,54 +16,55 @@ First principles: to these networks a picture is a flat row of 3,072 numbers; G 
 BatchNormalization, D is updated on real and on generated pictures in turn. Two cores of an AMD
 EPYC: 2.2 s an epoch of 3,400 pictures (docs/colour_gan.md).
 
-Tutorial: "Understanding and optimizing GANs: going back to first principles"; arXiv:1406.2661.
+Tutorial: "Understanding and optimizing GANs: going back to first principles", in the functions of
+mnist_gan.py; below them stands what a run needs, the same text in all scripts. Paper: GAN,
+arXiv:1406.2661.
 """
 
-import argparse
-import hashlib
-import json
-import logging
+import functools
 import os
-import signal
-import socket
-import sys
-import time
 from pathlib import Path
 
-os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"}
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # fast convolutions on older CPUs, too
-with open(os.devnull, "w") as null, os.fdopen(os.dup(2), "w") as stderr:
-    os.dup2(null.fileno(), 2)  # TensorFlow writes its start-up there, whatever the log level
-    try:
-        import h5py
-        import keras
-        import matplotlib.pyplot as plt
-        import numpy as np
-        import tensorflow as tf
-        from keras import layers
-    finally:
-        os.dup2(stderr.fileno(), 2)
-logging.getLogger("absl").setLevel("ERROR")  # Keras calls .h5 a legacy format at every save
 
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from matplotlib import image
+
+NAME = "colour_gan"
 IMAGE_SHAPE = (32, 32, 3)
 PIXEL_RANGE = (-1.0, 1.0)  # of the images that G draws and D sees
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
+DEFAULTS = {"epochs": 100, "batch_size": 32, "latent_dim": 100, "snapshot_every": 20}
+DATASET = keras.datasets.cifar10  # where there is no --data
+FLAGS = {  # of this script alone
+    "--optimizer": {"choices": OPTIMIZERS, "default": "adam", "help": "of D and G"},
+    "--compare-optimizers": {"action": "store_true", "help": "train with each, side by side"},
+}
 LOSSES = ("d_real", "d_fake", "g")  # the columns of losses.csv
 LINE = "d_real={:.3f}, d_fake={:.3f}, g={:.3f}"  # the line per batch
+D_LOSSES = [0, 1]  # the columns whose mean tells whether D has won: over many batches it is
+D_HAS_WON = 0.03  # near the least that they can reach
+GPUS = tf.config.list_physical_devices("GPU")
+XLA = True  # dense layers gain from it on a CPU, too
+BATCHES_PER_CALL = 50  # of the compiled loop; a batch takes milliseconds
 
 
-def define_optimizer(name="adam", ema=0.0):
-    """Build an optimizer: D and G have one each. With ema it also keeps averages of the weights."""
-    averages = {"use_ema": ema > 0, "ema_momentum": ema}
+def define_optimizer(name="adam"):
+    """Build an optimizer: D and G have one each."""
     if name == "sgd":  # the others scale their steps: so it has a larger rate
-        return keras.optimizers.SGD(learning_rate=0.01, momentum=0.5, **averages)
+        return keras.optimizers.SGD(learning_rate=0.01, momentum=0.5)
     if name == "rmsprop":
-        return keras.optimizers.RMSprop(learning_rate=0.0002, **averages)
-    return keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5, **averages)
+        return keras.optimizers.RMSprop(learning_rate=0.0002)
+    return keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5)
 
 
-def define_discriminator(in_shape=IMAGE_SHAPE, optimizer="adam"):
+def define_discriminator(in_shape=(32, 32, 3), optimizer="adam"):
     """Build D: image (n, 32, 32, 3) in [-1, 1] -> probability (n, 1) that it is real."""
     model = keras.Sequential(name="discriminator")
     model.add(keras.Input(in_shape))
@@ -69,11 +73,12 @@ def define_discriminator(in_shape=IMAGE_SHAPE, optimizer="adam"):
         model.add(layers.Dense(units))
         model.add(layers.LeakyReLU(negative_slope=0.2))
     model.add(layers.Dense(1, activation="sigmoid", dtype="float32"))  # --precision stops here
-    model.compile(loss="binary_crossentropy", optimizer=define_optimizer(optimizer))
+    optimizer = define_optimizer(optimizer)
+    model.compile(loss="binary_crossentropy", optimizer=optimizer, metrics=["accuracy"])
     return model
 
 
-def define_generator(latent_dim=100, out_shape=IMAGE_SHAPE):
+def define_generator(latent_dim):
     """Build G: latent point (n, latent_dim) -> image (n, 32, 32, 3) in [-1, 1]."""
     model = keras.Sequential(name="generator")
     model.add(keras.Input((latent_dim,)))
@@ -81,326 +86,137 @@ def define_generator(latent_dim=100, out_shape=IMAGE_SHAPE):
         model.add(layers.Dense(units))
         model.add(layers.LeakyReLU(negative_slope=0.2))
         model.add(layers.BatchNormalization(momentum=0.8))
-    model.add(layers.Dense(int(np.prod(out_shape)), activation="tanh"))  # 3072
-    model.add(layers.Reshape(out_shape))  # 32x32x3
+    model.add(layers.Dense(32 * 32 * 3, activation="tanh"))  # 3072
+    model.add(layers.Reshape(IMAGE_SHAPE))  # 32x32x3
     return model
 
 
-def define_gan(g_model, d_model, optimizer="adam", ema=0.0):
+# Copied from mnist_gan.py
+class Composite(keras.Sequential):
+    """G and then D. Training it moves G alone; D can still be trained by itself."""
+
+    # The tutorial sets d_model.trainable = False. In Keras 3 this stops D's own training, too.
+    @property
+    def trainable_weights(self):
+        return self.layers[0].trainable_weights
+
+    @property
+    def non_trainable_weights(self):
+        trainable = {id(weight) for weight in self.trainable_weights}
+        return [weight for weight in self.weights if id(weight) not in trainable]
+
+
+def define_gan(g_model, d_model, optimizer="adam"):
     """Build the composite: latent point -> G -> D -> probability of real. It updates G only."""
-    d_model.trainable = False
-    model = keras.Sequential([g_model, d_model], name="gan")
-    model.compile(loss="binary_crossentropy", optimizer=define_optimizer(optimizer, ema))
+    model = Composite([g_model, d_model], name="gan")
+    model.compile(loss="binary_crossentropy", optimizer=define_optimizer(optimizer))
     return model
 
 
-# Copied from mlp_gan.py, down to summarize_performance
+# Copied from cifar10_gan.py, down to generate_real_samples
 def load_real_samples(path=None):
-    """Load the images of DATASET, an .npz file or a folder: uint8 (n, *IMAGE_SHAPE), 0 to 255."""
-    source = path or DATASET.__name__  # what an error names: one picture, where it is unreadable
-    try:
-        if path is None:
-            socket.setdefaulttimeout(30)  # seconds; Keras would wait for ever
-            images = DATASET.load_data()[0][0]
-        elif Path(path).is_dir():
-            images, size, mode = [], IMAGE_SHAPE[:2], "grayscale" if IMAGE_SHAPE[2] == 1 else "rgb"
-            for source in sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in PICTURES):
-                images.append(np.array(keras.utils.load_img(source, mode, size, "lanczos", True)))
-                if len(images) % 1000 == 0:
-                    print(f"{len(images)} pictures read")
-            images = np.array(images, np.uint8)
-        else:
-            images = np.load(path)["x_train"]
-        if images.dtype != np.uint8 or (*images.shape[1:], 1)[:3] != IMAGE_SHAPE or not len(images):
-            raise ValueError(f"{images.dtype} {images.shape} is not uint8 {('n', *IMAGE_SHAPE)}")
-    except Exception as error:  # those of NumPy, Keras and Pillow have nothing in common
-        advice = "give --data an .npz file with x_train, or a folder of pictures"
-        raise OSError(f"{source}: {error}: {advice}") from error
-    return images.reshape(-1, *IMAGE_SHAPE)
+    """Load CIFAR-10, or the images of an .npz file or a folder: uint8 (n, 32, 32, 3), 0 to 255."""
+    return load_images(path)
 
 
-def generate_real_samples(dataset, n_samples, seed):
-    """Draw real images, float32 (n, *IMAGE_SHAPE) in [-1, 1]; their target is 1."""
-    ix = tf.random.stateless_uniform([n_samples], seed, 0, len(dataset), tf.int32)
-    return tf.cast(tf.gather(dataset, ix), tf.float32) / 127.5 - 1.0, tf.ones((n_samples, 1))
+def generate_real_samples(dataset, n_samples, seed=None):
+    """Draw real images, float32 (n, *IMAGE_SHAPE) in [-1, 1], and their target, 1."""
+    ix = tf.random.stateless_uniform([n_samples], pair(seed), 0, len(dataset), tf.int32)
+    X = tf.gather(dataset, ix)
+    if X.dtype == tf.uint8:  # floats are scaled already
+        X = tf.cast(X, tf.float32) / 127.5 - 1.0
+    return X, tf.ones((n_samples, 1))
 
 
-def generate_latent_points(latent_dim, n_samples, seed):
-    """Draw points of the latent space, float32 (n, latent_dim), N(0, 1), for a pair `seed`."""
-    return tf.random.stateless_normal([n_samples, latent_dim], seed)
+# Copied from mnist_gan.py, down to summarize_performance
+def generate_latent_points(latent_dim, n_samples, seed=None):
+    """Draw points of the latent space, float32 (n, latent_dim), standard normal."""
+    return tf.random.stateless_normal([n_samples, latent_dim], pair(seed))
 
 
-def generate_fake_samples(g_model, latent_dim, n_samples, seed):
-    """Draw images from G, float32 (n, 28, 28, 1) in the range of its output; their target is 0."""
-    X = g_model(generate_latent_points(latent_dim, n_samples, seed), training=False)
+def generate_fake_samples(g_model, latent_dim, n_samples, seed=None):
+    """Draw images from G, float32 (n, *IMAGE_SHAPE) in PIXEL_RANGE, and their target, 0."""
+    x_input = generate_latent_points(latent_dim, n_samples, seed)
+    X = g_model(x_input, training=False)
     return tf.cast(X, tf.float32), tf.zeros((n_samples, 1))  # G may compute in bfloat16
 
 
-def save_plot(examples, path, pixel_range, n_columns=10):
-    """Draw images (n, height, width, channels) in `pixel_range` as a grid, grey ones inverted."""
-    low, high = pixel_range
-    cells = np.clip((np.asarray(examples) - low) / (high - low), 0, 1)
+def save_plot(examples, epoch, n=10, out=Path()):
+    """Draw the first n * n images (height, width, channels) as a grid; grey ones dark on white."""
+    low, high = PIXEL_RANGE
+    cells = np.asarray(examples[: n * n])
+    cells = np.clip((cells - low) / (high - low), 0, 1)
     cells = np.pad(cells, ((0, 0), (1, 1), (1, 1), (0, 0)))  # a frame around each
-    rows = [np.hstack(cells[k : k + n_columns]) for k in range(0, len(cells), n_columns)]
-    grid = np.vstack(rows).repeat(2, 0).repeat(2, 1)  # two pixels a pixel, to be looked at
-    plt.imsave(path, np.squeeze(grid), cmap="gray_r", vmin=0, vmax=1)
+    rows = [np.hstack(cells[k : k + n]) for k in range(0, len(cells), n)]
+    grid = np.vstack(rows).repeat(2, axis=0).repeat(2, axis=1)  # two pixels a pixel
+    path = out / f"generated_plot_e{epoch + 1:03d}.png"
+    image.imsave(path, np.squeeze(grid), cmap="gray_r", vmin=0, vmax=1)
 
 
-def summarize_performance(epoch, g_model, d_model, dataset, settings, n_samples=100):
-    """Report D's accuracy, and save the grid, of the same points every time, and the generator."""
-    seed = (settings.seed, -1)
-    X_real, y_real = generate_real_samples(dataset, n_samples, seed)
-    acc_real = np.mean(keras.metrics.binary_accuracy(y_real, d_model(X_real)))
-    X_fake, y_fake = generate_fake_samples(g_model, settings.latent_dim, n_samples, seed)
-    acc_fake = np.mean(keras.metrics.binary_accuracy(y_fake, d_model(X_fake)))
+def summarize_performance(epoch, g_model, d_model, dataset, latent_dim, n_samples=100, run=None):
+    """Report D's accuracy on real and fake images; save a grid of fakes, and G."""
+    run = Run() if run is None else run  # without one, into the current folder
+    X_real, y_real = generate_real_samples(dataset, n_samples, run.grid_seed)
+    _, acc_real = d_model.evaluate(X_real, y_real, verbose=0)
+    x_fake, y_fake = generate_fake_samples(g_model, latent_dim, n_samples, run.grid_seed)
+    _, acc_fake = d_model.evaluate(x_fake, y_fake, verbose=0)
     print(f">Accuracy real: {acc_real:.0%}, fake: {acc_fake:.0%}")
-    save_plot(X_fake, settings.out / f"generated_plot_e{epoch:03d}.png", PIXEL_RANGE)
-    latent = [{"name": "noise", "size": settings.latent_dim, "distribution": "normal"}]
-    about = {"kind": "unconditional", "latent": latent, "classes": 0, "class_names": []}
-    save_files(g_model, epoch, settings, about | {"pixel_range": PIXEL_RANGE})
+    save_plot(x_fake, epoch, out=run.out)
+    run.save_generator(g_model, epoch, "unconditional", [("noise", latent_dim, "normal")])
 
 
-def make_train_step(g_model, d_model, gan_model, dataset, settings):
-    """Compile the tutorial's batch: train_step(step, n) trains n batches from number `step` on."""
-    n_batch, bce = settings.batch_size, keras.losses.BinaryCrossentropy()
-    d_model.trainable = True  # define_gan froze it; each update names the weights that it moves
-    d_weights, g_weights = d_model.trainable_variables, g_model.trainable_variables
-    d_model.optimizer.build(d_weights)
-    gan_model.optimizer.build(g_weights)
+def make_train_batch(g_model, d_model, gan_model, dataset, latent_dim, n_batch, seed):
+    """Return the tutorial's batch as a function of its number: train_batch(step) -> losses."""
+    bce = keras.losses.BinaryCrossentropy()
+    d_weights = d_model.trainable_weights
+    g_weights = gan_model.trainable_weights
 
     def train_batch(step):
-        seeds = tf.random.split(tf.stack([settings.seed, step]), 3)
+        seeds = tf.random.split(tf.stack([seed, step]), 3)
 
         # ---- Update D on real images: maximise log D(x) ----
         X_real, y_real = generate_real_samples(dataset, n_batch, seeds[0])
         with tf.GradientTape() as tape:
-            d_real = bce(y_real, d_model(X_real, training=True))
-        d_model.optimizer.apply(tape.gradient(d_real, d_weights), d_weights)
+            d_loss1 = bce(y_real, d_model(X_real, training=True))
+        d_model.optimizer.apply(tape.gradient(d_loss1, d_weights), d_weights)
 
         # ---- Update D on generated images: maximise log(1 - D(G(z))) ----
-        X_fake, y_fake = generate_fake_samples(g_model, settings.latent_dim, n_batch, seeds[1])
+        X_fake, y_fake = generate_fake_samples(g_model, latent_dim, n_batch, seeds[1])
         with tf.GradientTape() as tape:
-            d_fake = bce(y_fake, d_model(X_fake, training=True))
-        d_model.optimizer.apply(tape.gradient(d_fake, d_weights), d_weights)
+            d_loss2 = bce(y_fake, d_model(X_fake, training=True))
+        d_model.optimizer.apply(tape.gradient(d_loss2, d_weights), d_weights)
 
         # ---- Update G through the composite: maximise log D(G(z)) ----
-        X_gan = generate_latent_points(settings.latent_dim, n_batch, seeds[2])
+        X_gan = generate_latent_points(latent_dim, n_batch, seeds[2])
         y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
         with tf.GradientTape() as tape:
             g_loss = bce(y_gan, gan_model(X_gan, training=True))
         gan_model.optimizer.apply(tape.gradient(g_loss, g_weights), g_weights)
-        return tf.stack([d_real, d_fake, g_loss])
+        return tf.stack([d_loss1, d_loss2, g_loss])
 
-    return compile_batches(train_batch)
-
-
-# Copied from mnist_gan.py
-def train(g_model, d_model, gan_model, dataset, settings):
-    """Train up to epoch settings.epochs; return True where the training is to start over."""
-    n_epochs, bat_per_epo = settings.epochs, len(tf.nest.flatten(dataset)[0]) // settings.batch_size
-    bat_per_epo = max(1, min(bat_per_epo, settings.steps_per_epoch or bat_per_epo))
-    dataset = tf.nest.map_structure(tf.constant, dataset)  # uint8, kept on the device
-    train_step = make_train_step(g_model, d_model, gan_model, dataset, settings)
-    step, checkpoints = open_run(d_model, gan_model, dataset, settings)
-    if step >= n_epochs * bat_per_epo:
-        raise OSError(f"the run in {settings.out} is complete: raise --epochs to go on with it")
-    stop, recent, saved = [], [], time.monotonic()
-    for number in (signal.SIGINT, signal.SIGTERM):  # a second one ends the program at once
-        signal.signal(number, lambda n, _: stop.append(signal.signal(n, signal.SIG_DFL)))
-    for i in range(step // bat_per_epo, n_epochs):
-        while (j := step - i * bat_per_epo) < bat_per_epo:
-            if stop or time.monotonic() - saved > 60:  # seconds
-                checkpoints.save(step)
-                saved = time.monotonic()
-            if stop:
-                print(f"\nStopped in epoch {i + 1}. Go on with: --resume --out {settings.out}")
-                raise SystemExit(130)
-            n, start = min(BATCHES_PER_CALL, bat_per_epo - j), time.monotonic()
-            losses, step = train_step(step, n)[:n].numpy(), step + n
-            with open(settings.out / "losses.csv", "r+") as file:  # "a" would begin a new one
-                file.seek(0, os.SEEK_END)
-                for k, row in enumerate(losses, j + 1):
-                    print(i + 1, k, *(f"{x:.6g}" for x in row), sep=",", file=file)
-            line = f">{i + 1}, {k}/{bat_per_epo}, {LINE.format(*row)}"
-            if sys.stdout.isatty():  # redraw it in place
-                left = f"{(time.monotonic() - start) / n * (bat_per_epo - k):.0f} s left\x1b[K"
-                print(f"{line}, {left}", end="\r" if k < bat_per_epo else "\n", flush=True)
-            elif 10 * k // bat_per_epo > 10 * j // bat_per_epo:  # ten lines an epoch
-                print(line, flush=True)
-            recent = [*recent, *losses][-STRETCH:]
-            if collapsed(recent, i + 1, settings):
-                return True
-        if (i + 1) % settings.snapshot_every == 0 or i + 1 in (1, n_epochs):
-            model = average(g_model, gan_model, settings) if settings.ema else g_model
-            summarize_performance(i + 1, model, d_model, dataset, settings)
-            checkpoints.save(step)
+    return train_batch
 
 
-# ---- plumbing: the compiled loop, failures, the files of a run, data, the command line ----------
-
-GPUS = tf.config.list_physical_devices("GPU")
-XLA = True  # dense layers gain from it on a CPU, too
-BATCHES_PER_CALL = 50  # of the compiled step; a batch takes milliseconds
-DATASET = keras.datasets.cifar10  # where there is no --data
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data takes from a folder
-D_LOSSES = [0, 1]  # the columns of losses.csv that near 0 mean that D has won
-STRETCH = 500  # batches over which they are averaged; healthy runs can begin with 150 near 0
-ANEW = ("resume", "out", "data", "dataset", "epochs", "on_collapse")  # what --resume may change
-
-
-# Copied from mnist_gan.py, down to parse_arguments
-def average(g_model, gan_model, settings):
-    """Return a copy of G with the averages of its weights that the composite's optimizer keeps."""
-    ema = keras.models.clone_model(g_model)
-    gan_model.optimizer.finalize_variable_values(ema.trainable_variables)
-    norms = [layer for layer in ema.layers if isinstance(layer, layers.BatchNormalization)]
-    for k in range(100 if norms else 0):  # their statistics become the mean of 100 batches
-        for norm in norms:
-            norm.momentum = k / (k + 1)
-        points = generate_latent_points(settings.latent_dim, 100, (settings.seed, -2 - k))
-        ema(points, training=True)
-    return ema
-
-
-def compile_batches(train_batch):
-    """Compile a loop over train_batch(step), so that one call trains many batches."""
-    strategy = tf.distribute.get_strategy()
-    xla = XLA and strategy.num_replicas_in_sync == 1
-    try:
-        tf.function(tf.math.log, jit_compile=xla)(tf.ones(1))
-    except tf.errors.OpError:
-        print("XLA cannot compile here: training without it")
-        xla = False
-
-    @tf.function(jit_compile=xla, input_signature=[tf.TensorSpec((), tf.int32)] * 2)
-    def train_step(step, n):
-        losses, i = tf.zeros((BATCHES_PER_CALL, len(LOSSES))), 0  # XLA needs a fixed size
-        while i < n:
-            row = strategy.reduce("SUM", strategy.run(train_batch, (step + i,)), None)
-            losses = tf.tensor_scatter_nd_update(losses, [[i]], [row])
-            i += 1
-        return losses
-
-    return train_step
-
-
-def collapsed(recent, epoch, settings):
-    """Where the last losses have failed warn, stop, or put the run aside, to start over (True)."""
-    target = [getattr(settings, "real_target", 1.0)]  # below 1, D's loss cannot come near 0
-    low = keras.losses.binary_crossentropy(target, target) / 2 + 0.03
-    finite, mode, out = np.isfinite(recent).all(), settings.on_collapse, settings.out
-    if finite and (not mode or len(recent) < STRETCH or np.mean(recent, 0)[D_LOSSES].mean() > low):
-        return False
-    why = f"D has won for {STRETCH} batches" if finite else "a loss is no longer finite"
-    print(f"\nepoch {epoch}: {why}, gradients mislead; try another --seed: {mode}", file=sys.stderr)
-    if finite and mode == "warn":
-        settings.on_collapse = None  # and no more of it
-        return False
-    if mode != "restart" or len(list(out.glob("failed_seed_*"))) == 3:
-        raise SystemExit(f"stopped; the snapshots so far are in {out}")
-    failed = out / f"failed_seed_{settings.seed}"
-    failed.mkdir()
-    for name in ("checkpoint", "settings.json", "losses.*", "generat*"):
-        for path in out.glob(name):
-            path.rename(failed / path.name)
-    settings.seed, settings.resume = settings.seed + 1, False
-    return True
-
-
-def open_run(d_model, gan_model, dataset, settings):
-    """Start or continue the run in settings.out; return batches done, and the checkpoints."""
-    out, data = settings.out, [np.asarray(array) for array in tf.nest.flatten(dataset)]
-    sha256, losses = hashlib.sha256(b"".join(data)).hexdigest(), out / "losses.csv"
-    if not settings.resume:
-        name = Path(settings.data or DATASET.__name__[15:]).name
-        settings.dataset = {"name": name, "n_images": len(data[0]), "sha256": sha256}
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "settings.json").touch(exist_ok=False)  # fails where another run has just begun
-        losses.write_text(",".join(("epoch", "batch", *LOSSES)) + "\n")
-        (out / "part.json").write_text(json.dumps(vars(settings), default=str, indent=1))
-        os.replace(out / "part.json", out / "settings.json")  # empty until the run can be resumed
-    elif settings.dataset["sha256"] != sha256:
-        raise OSError(f"the run in {out} began with other data: give it the same --data")
-    parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
-    checkpoint = tf.train.Checkpoint(state=[v.value for part in parts for v in part.variables])
-    saved = settings.resume and sorted(out.glob("checkpoint/*.index"), key=os.path.getmtime)
-    while saved:
-        try:
-            checkpoint.restore(str(saved.pop().with_suffix(""))).assert_consumed()
-            break
-        except Exception as error:  # of many kinds, for a damaged file
-            if not saved and len(list(out.glob("checkpoint/*.index"))) > 1:
-                raise OSError(f"no checkpoint in {out} can be read: {error}") from error
-            print(f"The last checkpoint in {out} is damaged: going on from what was before it")
-    step = int(gan_model.optimizer.iterations.numpy())  # what came after it is done again
-    os.truncate(losses, sum(map(len, losses.read_bytes().splitlines(True)[: step + 1])))
-    return step, tf.train.CheckpointManager(checkpoint, out / "checkpoint", 2)
-
-
-def save_files(g_model, epoch, settings, about):
-    """Save G as an .h5 file, which says in an attribute `gan` what it is, and draw losses.png."""
-    about |= {"format": 1, "script": settings.script, "epoch": epoch, "seed": settings.seed}
-    about |= {"averaged": settings.ema > 0, "data": settings.dataset}  # docs/snapshots.md
-    about["settings"] = {k: v for k, v in vars(settings).items() if k not in (*ANEW, *about)}
-    about["versions"] = {m.__name__: m.__version__ for m in (keras, np, tf)} | {"scripts": "0.9"}
-    part = settings.out / "part.h5"
-    g_model.save(part)
-    with h5py.File(part, "a") as file:
-        file.attrs["gan"] = json.dumps(about)
-    with open(part, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(part, settings.out / f"generator_model_{epoch:03d}.h5")  # never half a file
-    rows = np.loadtxt(settings.out / "losses.csv", delimiter=",", skiprows=1, ndmin=2)
-    plt.plot(rows[:, 2:], linewidth=0.5, label=LOSSES)
-    plt.xlabel("batch")
-    plt.legend()
-    plt.savefig(settings.out / "losses.png")
-    plt.close()
-
-
-def parse_arguments(parser, argv, n_epochs, n_batch, latent_dim, every=10):
-    """Read the command line; --resume takes the settings of the run that it goes on with."""
-    script, out, add = Path(__file__).name, Path("runs", Path(__file__).stem), parser.add_argument
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    add("--epochs", type=int, default=n_epochs, help="train for so many passes over the data")
-    add("--batch-size", type=int, default=n_batch, help="train on so many images at a time")
-    add("--latent-dim", type=int, default=latent_dim, help="let G draw from so many numbers")
-    add("--data", metavar="PATH", help="read an .npz file or a folder, instead of keras.datasets")
-    add("--out", metavar="DIR", type=Path, default=out, help="write the files of the run there")
-    add("--seed", type=int, default=1, help="draw all random numbers from this one")
-    add("--resume", action="store_true", help="go on with the run in --out, with its settings")
-    add("--snapshot-every", type=int, default=every, help="save G every so many epochs")
-    add("--steps-per-epoch", type=int, help="train no more batches an epoch, for trials")
-    add("--ema", metavar="M", type=float, default=0.0, help="average G's weights; try 0.999")
-    add("--precision", choices=("float32", "bfloat16"), default="float32", help="compute layers so")
-    add("--on-collapse", choices=("warn", "stop", "restart"), default="warn", help="act if D wins")
-    settings = parser.parse_args(argv, argparse.Namespace(script=script))
-    path, stopped = settings.out / "settings.json", {}
-    if settings.resume:
-        try:
-            stopped = json.loads(path.read_text())
-            parser.set_defaults(**stopped)
-        except (OSError, ValueError, TypeError) as error:
-            parser.error(f"no run to go on with ({error}): leave --resume out, or change --out")
-    elif path.exists() and (path.stat().st_size or path.unlink(True)):  # empty: killed at once
-        parser.error(f"{settings.out} holds a run: --resume goes on, or choose another --out")
-    settings = parser.parse_args(argv, argparse.Namespace(script=script, out=settings.out))
-    for key, value in stopped.items():
-        if key not in ANEW and getattr(settings, key) != value:
-            parser.error(f"the run in {settings.out} has {key} {value}: keep that")
-    for flag in ("epochs", "batch_size", "latent_dim", "snapshot_every", "steps_per_epoch"):
-        least, value = 1 + (flag == "batch_size"), getattr(settings, flag)
-        if value is not None and value < least:
-            parser.error(f"--{flag.replace('_', '-')} must be at least {least}")
-    if not 0 <= settings.ema < 1 or not 0 <= settings.seed < 2**31:
-        parser.error("--ema must be from 0 to below 1, --seed from 0 to 2147483647")
-    keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(settings.precision, "float32"))
-    names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in GPUS[:1]]
-    print("Training on", *names or [os.cpu_count(), "CPU cores"])
-    idle = os.popen(f"nvidia-smi -L 2>{os.devnull}").read()  # "GPU 0: ..." where there is one
-    if not GPUS and idle.startswith("GPU"):
-        print(f'TensorFlow does not use {idle.splitlines()[0]}: pip install "tensorflow[and-cuda]"')
-    return settings
+def train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs=100, n_batch=32, run=None):
+    """Train G and D for n_epochs passes over the dataset, or on from where the run stands."""
+    run = new_run(n_epochs, n_batch, latent_dim) if run is None else run
+    bat_per_epo = run.limit(len(dataset) // n_batch)
+    run.begin([dataset], d_model, gan_model, n_epochs * bat_per_epo)
+    dataset = tf.constant(dataset)  # kept on the device
+    seed = run.settings.seed
+    train_batch = make_train_batch(g_model, d_model, gan_model, dataset, latent_dim, n_batch, seed)
+    train_batches = compile_batches(train_batch)
+    draw = functools.partial(generate_latent_points, latent_dim, 100)
+    for i in range(run.step // bat_per_epo, n_epochs):
+        for j in range(run.step % bat_per_epo, bat_per_epo, BATCHES_PER_CALL):
+            run.pause(i)
+            n = min(BATCHES_PER_CALL, bat_per_epo - j)
+            losses = train_batches(run.step, n)[:n].numpy()
+            run.record(i, j, bat_per_epo, losses)
+        if run.wants_snapshot(i, n_epochs):
+            average = run.average(g_model, draw)
+            summarize_performance(i, average, d_model, dataset, latent_dim, run=run)
+            run.after_snapshot()
 
 
 def compare_optimizers(argv, settings):
@@ -408,43 +224,579 @@ def compare_optimizers(argv, settings):
     flags = [flag for flag in argv if not flag.startswith(("--c", "--r"))]  # without --resume, too
     for name in OPTIMIZERS:
         out = settings.out / name
-        resume = ["--resume"] if out.exists() else []
+        resume = ["--resume"] if (out / "settings.json").exists() else []
+        if (out / f"generator_model_{settings.epochs:03d}.h5").exists():
+            continue
         try:
-            if not (out / f"generator_model_{settings.epochs:03d}.h5").exists():
-                main([*flags, "--optimizer", name, "--out", str(out), *resume])
+            main([*flags, "--optimizer", name, "--out", str(out), *resume])
         except SystemExit as end:
-            if end.code in (2, 130):  # wrong input, Ctrl-C; failed training is drawn nevertheless
+            if end.code != 3:  # wrong input, Ctrl-C; failed training is drawn nevertheless
                 raise
-    figure, axes = plt.subplots(2, len(OPTIMIZERS), figsize=(15, 9), layout="constrained")
+    figure = Figure(figsize=(15, 9), layout="constrained")
+    axes = figure.subplots(2, len(OPTIMIZERS))
     for name, top, bottom in zip(OPTIMIZERS, *axes, strict=True):
         rows = np.loadtxt(settings.out / name / "losses.csv", delimiter=",", skiprows=1, ndmin=2)
         top.plot(rows[:, 2:], linewidth=0.5, label=LOSSES)
         top.set(title=name, xlabel="batch", ylabel="loss", ylim=(0, 8))  # one scale for all
         top.legend(loc="upper right")
         for path in sorted((settings.out / name).glob("generated_plot_e*.png"))[-1:]:
-            bottom.imshow(plt.imread(path))
+            bottom.imshow(image.imread(path))
     figure.savefig(settings.out / "optimizers.png")
 
 
-def main(argv):
-    parser = argparse.ArgumentParser(Path(__file__).name, argparse.SUPPRESS, __doc__.split("\n")[0])
-    add = parser.add_mutually_exclusive_group().add_argument
-    add("--optimizer", choices=OPTIMIZERS, default="adam", help="train D and G with this one")
-    add("--compare-optimizers", action="store_true", help="train with each, draw them together")
-    settings = parse_arguments(parser, argv, n_epochs=100, n_batch=32, latent_dim=100, every=20)
+def main(argv=None):
+    """Train with the settings of the command line."""
+    if argv is None:
+        argv = sys.argv[1:]
+    settings = parse_arguments(argv)
+    if settings.compare_optimizers and settings.optimizer != "adam":
+        fail("--optimizer is not allowed with --compare-optimizers, which trains with each")
     if settings.compare_optimizers:
         return compare_optimizers(argv, settings)
+    run = Run(settings)
     try:
-        dataset, again = load_real_samples(settings.data), True
-        while again:  # with the next seed, where --on-collapse restart asks for it
-            keras.utils.set_random_seed(settings.seed)
-            d_model = define_discriminator(optimizer=settings.optimizer)
-            g_model = define_generator(settings.latent_dim)
-            gan_model = define_gan(g_model, d_model, settings.optimizer, settings.ema)
-            again = train(g_model, d_model, gan_model, dataset, settings)
-    except (OSError, MemoryError, RuntimeError, tf.errors.OpError) as error:  # also h5py's
-        parser.error(" ".join(str(error).split("}} ")[-1].split()))  # but for TensorFlow's {{node}}
+        latent_dim = settings.latent_dim
+        d_model = define_discriminator(optimizer=settings.optimizer)
+        g_model = define_generator(latent_dim)
+        gan_model = define_gan(g_model, d_model, settings.optimizer)
+        dataset = load_real_samples(settings.data)
+        run.end_on_signals()
+        n_epochs, n_batch = settings.epochs, settings.batch_size
+        train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs, n_batch, run)
+    except FAILURES as error:
+        fail(error)
+
+
+# ---- The run: command line, data, compiled loop, files. One text in all training scripts. ------
+
+import argparse
+import collections
+import hashlib
+import json
+import logging
+import re
+import shlex
+import signal
+import socket
+import sys
+import time
+
+import h5py
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
+
+logging.getLogger("absl").setLevel("ERROR")  # Keras calls .h5 a legacy format at every save
+
+ANEW = ("resume", "out", "data", "dataset", "epochs", "on_collapse")  # what --resume may change
+FAILURES = (OSError, ValueError, RuntimeError, MemoryError, tf.errors.OpError)  # end in one line
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data takes from a folder
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
+RUN_FORMAT = 2  # of settings.json and the checkpoints; runs of format 1 are of earlier versions
+STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin with 150 near 0
+VERSION = "0.10"  # of the scripts, as CHANGELOG.md counts them
+
+
+def make_parser():
+    """Return the parser of the command line, with the defaults of this script."""
+    about = __doc__.splitlines()[0]
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    name = f"{NAME}.py"
+    parser = argparse.ArgumentParser(name, argparse.SUPPRESS, about, formatter_class=formatter)
+    add = parser.add_argument
+    count = number_from(1)
+    for flag, options in FLAGS.items():
+        add(flag, **options)
+    add("--epochs", type=count, help="train for so many passes over the data")
+    add("--batch-size", type=number_from(2), help="train on so many images at a time")
+    add("--latent-dim", type=count, help="let G draw from so many numbers")
+    add("--data", metavar="PATH", help="read an .npz file or a folder, instead of keras.datasets")
+    add("--out", metavar="DIR", type=Path, default=Path("runs", NAME), help="write all files there")
+    add("--seed", type=number_from(0, 2**31 - 1), default=1, help="draw all random numbers from it")
+    add("--resume", action="store_true", help="go on with the run in --out, with its settings")
+    add("--snapshot-every", type=count, help="save G every so many epochs")
+    add("--steps-per-epoch", type=count, help="train no more batches an epoch, for trials")
+    add("--ema", metavar="M", type=momentum, default=0.0, help="average G's weights; try 0.999")
+    add("--precision", choices=PRECISIONS, default="float32", help="compute layers so")
+    add("--on-collapse", choices=("warn", "stop"), default="warn", help="act if D has won")
+    parser.set_defaults(**DEFAULTS)
+    return parser
+
+
+def number_from(least, most=None):
+    """Return a function that reads a whole number: `least` or more, and not more than `most`."""
+
+    def read(text):
+        number = int(text) if re.fullmatch(r"-?\d+", text) else None
+        if number is None or number < least or (most is not None and number > most):
+            limit = f"at least {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text} is no whole number, {limit}")
+        return number
+
+    return read
+
+
+def momentum(text):
+    """Read a number from 0 to below 1."""
+    if not re.fullmatch(r"0|0?\.\d+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no number from 0 to below 1, such as 0.999")
+    return float(text)
+
+
+def parse_arguments(argv):
+    """Read the command line, say what will train, and set Keras' precision and random seed.
+
+    With --resume the defaults are the settings of the run that is gone on with.
+    """
+    parser = make_parser()
+    settings = parser.parse_args(argv)
+    file = settings.out / "settings.json"
+    if settings.resume:
+        stopped = read_settings(file, parser)
+        parser.set_defaults(**stopped | {"out": settings.out})
+        settings = parser.parse_args(argv)
+        for name, value in stopped.items():
+            if name not in ANEW and getattr(settings, name) != value:
+                parser.error(f"the run in {settings.out} has {name} {value}: keep that")
+    elif file.exists() and file.stat().st_size > 0:
+        parser.error(holds_a_run(settings.out))
+    else:
+        file.unlink(missing_ok=True)  # empty, where a run was killed as it began
+        name = DATASET.__name__.rpartition(".")[2]  # mnist, of keras.datasets.mnist
+        if settings.data is not None:
+            name = Path(settings.data).name
+        settings.dataset = {"name": name}
+    print("Training on", describe_device(), flush=True)
+    keras.config.set_dtype_policy(PRECISIONS[settings.precision])
+    keras.utils.set_random_seed(settings.seed)
+    return settings
+
+
+def read_settings(file, parser):
+    """Return the settings of the run that is to be resumed; end the program where it cannot be."""
+    try:
+        stopped = json.loads(file.read_text())
+        run_format = stopped.pop("run_format", 1)
+        script = stopped.pop("script")
+    except (OSError, ValueError, LookupError, AttributeError) as error:
+        parser.error(f"no run to go on with ({error}): leave --resume out, or change --out")
+    if run_format != RUN_FORMAT:
+        parser.error(
+            f"the run in {file.parent} is of another version of this script: only that can go on"
+            " with it; its snapshots stay good"
+        )
+    if script != f"{NAME}.py":
+        parser.error(f"the run in {file.parent} is one of {script}: go on with that")
+    return stopped
+
+
+def holds_a_run(folder):
+    """Return the line for a folder that is taken."""
+    return f"{folder} holds a run: --resume goes on with it, or choose another --out"
+
+
+def describe_device():
+    """Return the name of the GPU that TensorFlow uses, or what to do where it finds none."""
+    if GPUS:
+        details = tf.config.experimental.get_device_details(GPUS[0])
+        return details.get("device_name", "a GPU")
+    cores = f"{os.cpu_count()} CPU cores: TensorFlow finds no GPU"
+    return f'{cores} (if there is one, on Linux: pip install "tensorflow[and-cuda]")'
+
+
+def download(dataset):
+    """Load a data set of Keras; raise ValueError with advice where that fails."""
+    socket.setdefaulttimeout(30)  # seconds; Keras would wait for ever
+    try:
+        return dataset.load_data()
+    except Exception as error:  # Keras raises no narrower kind
+        raise unusable(dataset.__name__, error) from error
+
+
+def unusable(data, why):
+    """Return the error for data that cannot be used, with advice."""
+    wanted = "an .npz file with x_train (for labels with y_train, too), or a folder of pictures"
+    return ValueError(f"{data}: {why}: give --data {wanted}")
+
+
+def load_images(path):
+    """Load the training images of DATASET or, with a path, of a file or folder.
+
+    Returns uint8 (n, *IMAGE_SHAPE), 0 to 255. Raises ValueError where that fails.
+    """
+    if path is None:
+        (images, _), _ = download(DATASET)
+        return images.reshape(-1, *IMAGE_SHAPE)
+    return read_images(path, IMAGE_SHAPE)
+
+
+def load_labels(path):
+    """Load the labels of these images: numbers, int32 (n,), and the names that these have."""
+    if path is None:
+        (_, labels), _ = download(DATASET)
+    elif Path(path).is_dir():
+        labels = [picture.parent.name for picture in list_pictures(path)]
+    else:
+        labels = read_array(path, "y_train")
+    names, numbers = np.unique(np.ravel(labels), return_inverse=True)
+    if not 2 <= len(names) <= 1000:
+        raise unusable(path, f"labels of {len(names)} classes, not of 2 to 1000")
+    names = [str(name) for name in names]
+    if names != [str(number) for number in range(len(names))]:
+        print("Classes:", ", ".join(f"{number} is {name}" for number, name in enumerate(names)))
+    return numbers.astype(np.int32), names
+
+
+def read_images(path, shape):
+    """Read the images of an .npz file, x_train, or of a folder: uint8 (n, *shape)."""
+    if Path(path).is_dir():
+        images = read_pictures(path, shape)
+    else:
+        images = read_array(path, "x_train")
+    if images.ndim == 3:  # grey
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
+        wanted = ("n", *shape)
+        raise unusable(path, f"{images.dtype} {images.shape} is not uint8 {wanted}")
+    return images
+
+
+def read_array(path, name):
+    """Read an array from an .npz file by its name."""
+    try:
+        with np.load(path) as file:
+            names = file.files
+            array = file[name] if name in names else None
+    except Exception as error:  # those of NumPy, zipfile and zlib have nothing in common
+        raise unusable(path, error) from error
+    if array is None:
+        raise unusable(path, f"no array {name}, but {', '.join(names)}")
+    return array
+
+
+def list_pictures(folder):
+    """Return the paths of all pictures in a folder and its sub-folders, sorted."""
+    return [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in PICTURES]
+
+
+def read_pictures(folder, shape):
+    """Read all pictures in a folder and its sub-folders, uint8 (n, *shape); say how far it is."""
+    paths = list_pictures(folder)
+    if not paths:
+        raise unusable(folder, f"no pictures ({', '.join(PICTURES)})")
+    images = np.empty((len(paths), *shape), np.uint8)
+    for number, path in enumerate(paths):
+        images[number] = read_picture(path, shape)
+        if (number + 1) % 1000 == 0:
+            print(f"{number + 1} pictures read", flush=True)
+    return images
+
+
+def read_picture(path, shape):
+    """Read one, turned as its EXIF says, cropped in its centre and resized: uint8 (*shape)."""
+    height, width, channels = shape
+    try:
+        with Image.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
+            resized = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)
+    except Exception as error:  # those of Pillow have nothing in common
+        raise unusable(path, error) from error
+    return np.array(resized).reshape(shape)
+
+
+def pair(seed):
+    """Return the pair of numbers that TensorFlow's stateless generators need: new ones for None."""
+    if seed is None:
+        return np.random.randint(2**31, size=2)
+    return seed
+
+
+def compile_batches(train_batch):
+    """Compile a loop over train_batch(step): train_batches(step, n) gives the losses of n.
+
+    `step` is the number of the first batch. Of the (BATCHES_PER_CALL, len(LOSSES)) losses n rows
+    are filled.
+    """
+    xla = XLA and xla_works()
+
+    @tf.function(jit_compile=xla, input_signature=[tf.TensorSpec((), tf.int32)] * 2)
+    def train_batches(step, n):
+        losses = tf.zeros((BATCHES_PER_CALL, len(LOSSES)))  # XLA needs a fixed size
+        for k in tf.range(n):
+            losses = tf.tensor_scatter_nd_update(losses, [[k]], [train_batch(step + k)])
+        return losses
+
+    return train_batches
+
+
+def xla_works():
+    """Try XLA, which needs files that a GPU's installation may lack; say so where it fails."""
+    try:
+        tf.function(tf.math.log, jit_compile=True)(tf.ones(1))
+    except tf.errors.OpError:
+        print("XLA cannot compile here: training without it")
+        return False
+    return True
+
+
+def check_data(images, *others):
+    """Raise ValueError unless images are bytes, or floats that are scaled already, all labelled."""
+    low, high = PIXEL_RANGE
+    if images.dtype != np.uint8 and (np.min(images) < low or np.max(images) > high):
+        raise ValueError(f"images must be uint8, or scaled to the range from {low} to {high}")
+    for labels in others:
+        if len(labels) != len(images):
+            raise ValueError(f"{len(images)} images have {len(labels)} labels")
+
+
+def new_run(n_epochs, n_batch, latent_dim):
+    """Return a run with these settings, and the defaults, in a folder that does not exist yet."""
+    settings = make_parser().parse_args([])
+    settings.epochs = n_epochs
+    settings.batch_size = n_batch
+    settings.latent_dim = latent_dim
+    settings.dataset = {"name": None}
+    number = 2
+    while settings.out.exists():
+        settings.out = Path("runs", f"{NAME}_{number}")
+        number += 1
+    print(f"Training on {describe_device()}; files in {settings.out}")
+    return Run(settings)
+
+
+class Run:
+    """A training run: its settings, how far it is, and its folder of losses and generators.
+
+    Without settings it is none: files go into the current folder, and each grid has new points.
+    """
+
+    def __init__(self, settings=None):
+        if settings is None:
+            settings = make_parser().parse_args([])
+            settings.out = Path()
+            settings.seed = None
+        self.settings = settings
+        self.grid_seed = None
+        if settings.seed is not None:
+            self.grid_seed = (settings.seed, -1)  # the same points in every grid
+        self.out = settings.out
+        self.step = 0  # batches done
+        self.stopped = False  # by Ctrl-C or SIGTERM
+        self.warned = False  # that D has won
+        self.saved = time.monotonic()  # when the last checkpoint was written
+        self.d_losses = collections.deque(maxlen=STRETCH)
+
+    def begin(self, data, d_model, gan_model, n_steps):
+        """Begin the run of n_steps batches, or take it up where its last checkpoint stands."""
+        check_data(*data)
+        d_model.jit_compile = False  # for evaluate(): it would compile longer than it runs
+        self.g_optimizer = gan_model.optimizer
+        self.g_optimizer.use_ema = self.settings.ema > 0
+        self.g_optimizer.ema_momentum = self.settings.ema
+        d_model.optimizer.build(d_model.trainable_weights)
+        gan_model.optimizer.build(gan_model.trainable_weights)
+        parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
+        state = [variable.value for part in parts for variable in part.variables]
+        self.checkpoint = tf.train.Checkpoint(state=state)
+        digest = hashlib.sha256()
+        for array in data:
+            digest.update(np.ascontiguousarray(array))
+        if not self.settings.resume:
+            self.settings.dataset["n_images"] = len(data[0])
+            self.settings.dataset["sha256"] = digest.hexdigest()
+            self.claim_folder()
+        elif self.settings.dataset["sha256"] != digest.hexdigest():
+            message = f"the run in {self.out} began with other data: give it the same --data"
+            raise ValueError(message)
+        else:
+            self.restore_checkpoint()
+        self.checkpoints = tf.train.CheckpointManager(self.checkpoint, self.out / "checkpoint", 2)
+        if self.step >= n_steps:
+            raise ValueError(f"the run in {self.out} is complete: raise --epochs to go on with it")
+
+    def claim_folder(self):
+        """Make the folder of a new run; raise OSError where one has begun there."""
+        file = self.out / "settings.json"
+        if (self.out / "checkpoint").exists():
+            raise OSError(holds_a_run(self.out))
+        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            file.touch(exist_ok=False)  # it stays empty until the run can be resumed
+        except FileExistsError:
+            raise OSError(holds_a_run(self.out)) from None
+        (self.out / "losses.csv").write_text(",".join(["epoch", "batch", *LOSSES]) + "\n")
+        about = {"run_format": RUN_FORMAT, "script": f"{NAME}.py"} | vars(self.settings)
+        part = self.out / "part.json"
+        part.write_text(json.dumps(about, default=str, indent=1))
+        os.replace(part, file)
+
+    def restore_checkpoint(self):
+        """Load the newest checkpoint that can be read, and cut losses.csv off there."""
+        paths = list((self.out / "checkpoint").glob("ckpt-*.index"))
+        paths.sort(key=lambda path: int(path.stem.removeprefix("ckpt-")))
+        restored = not paths  # then the run goes on from its beginning
+        for path in reversed(paths):
+            try:
+                self.checkpoint.restore(str(path.with_suffix(""))).assert_consumed()
+                self.step = int(path.stem.removeprefix("ckpt-"))
+                restored = True
+                break
+            except Exception:  # of many kinds, for a damaged file
+                print(f"{path} is damaged: going on from what was before it")
+        if not restored:
+            raise OSError(f"no checkpoint in {self.out} can be read: begin anew, in another --out")
+        with open(self.out / "losses.csv", "rb+") as file:
+            for _ in range(self.step + 1):  # the head, and a row a batch
+                file.readline()
+            file.truncate()  # what came after is done again
+
+    def limit(self, bat_per_epo):
+        """Return how many batches an epoch has: at least one, at most --steps-per-epoch."""
+        if self.settings.steps_per_epoch is not None:
+            bat_per_epo = min(bat_per_epo, self.settings.steps_per_epoch)
+        return max(1, bat_per_epo)
+
+    def pause(self, i):
+        """Save a checkpoint where it is due, and end the program where that was asked for.
+
+        This comes before a batch of epoch i: a checkpoint between the last batch of an epoch and
+        its snapshot would lose the snapshot.
+        """
+        if self.is_due():
+            self.save_checkpoint()
+        if self.stopped:
+            out = shlex.quote(str(self.out))
+            print(f"\nStopped in epoch {i + 1}. Go on with: --resume --out {out}")
+            sys.exit(130)
+        self.went_on = time.monotonic()
+
+    def is_due(self):
+        """Say whether to save a checkpoint: a minute after the last, and where the run ends."""
+        return self.stopped or time.monotonic() - self.saved > 60  # seconds
+
+    def save_checkpoint(self):
+        """Save everything that the next batch depends on."""
+        self.checkpoints.save(self.step)
+        self.saved = time.monotonic()
+
+    def record(self, i, j, bat_per_epo, losses):
+        """Write down the losses (n, len(LOSSES)) of the n batches from j on in epoch i."""
+        n = len(losses)
+        self.step += n
+        done = j + n
+        epochs = np.full(n, i + 1)
+        batches = np.arange(j + 1, done + 1)
+        with open(self.out / "losses.csv", "r+") as file:  # "a" would begin a new one
+            file.seek(0, os.SEEK_END)
+            np.savetxt(file, np.column_stack([epochs, batches, losses]), "%.6g", ",")
+        line = f">{i + 1}, {done}/{bat_per_epo}, {LINE.format(*losses[-1])}"
+        if sys.stdout.isatty():  # redraw it in place
+            seconds = (time.monotonic() - self.went_on) / n * (bat_per_epo - done)
+            end = "\r" if done < bat_per_epo else "\n"
+            print(f"{line}, {seconds:.0f} s left\x1b[K", end=end, flush=True)
+        elif 10 * done // bat_per_epo > 10 * j // bat_per_epo:  # ten lines an epoch
+            print(line, flush=True)
+        self.check(i, losses)
+
+    def check(self, i, losses):
+        """Warn once where D has won, or stop; stop where a loss is no longer a finite number."""
+        if not np.isfinite(losses).all():
+            self.stop(f"epoch {i + 1}: a loss is no longer finite")
+        self.d_losses.extend(losses[:, D_LOSSES].mean(axis=1))
+        has_won = len(self.d_losses) == STRETCH and np.mean(self.d_losses) < D_HAS_WON
+        if has_won and not self.warned:
+            why = f"epoch {i + 1}: D has won for {STRETCH} batches, its gradients mislead"
+            if self.settings.on_collapse == "stop":
+                self.stop(why)
+            print(f"\n{why}: try another --seed", file=sys.stderr)
+            self.warned = True
+
+    def stop(self, why):
+        """End the program with status 3: the training has failed."""
+        print(f"\n{why}: try another --seed; the snapshots are in {self.out}", file=sys.stderr)
+        sys.exit(3)
+
+    def wants_snapshot(self, i, n_epochs):
+        """Say whether epoch i, from 0 on, ends with a grid and a generator."""
+        return (i + 1) % self.settings.snapshot_every == 0 or i in (0, n_epochs - 1)
+
+    def average(self, g_model, draw):
+        """Return a copy of G with averaged weights, or G itself without --ema.
+
+        draw(seed) gives inputs for G, on which the statistics of BatchNormalization are taken anew.
+        """
+        if not self.settings.ema:
+            return g_model
+        average = keras.models.clone_model(g_model)
+        self.g_optimizer.finalize_variable_values(average.trainable_variables)
+        norms = [x for x in average.layers if isinstance(x, layers.BatchNormalization)]
+        if norms:
+            for k in range(100):  # they become the mean of 100 batches
+                for norm in norms:
+                    norm.momentum = k / (k + 1)
+                average(draw((self.settings.seed, -2 - k)), training=True)
+        return average
+
+    def save_generator(self, g_model, epoch, kind, latent, class_names=()):
+        """Save G as generator_model_NNN.h5, with a description in the attribute `gan`.
+
+        `kind` and the parts of the latent input, (name, size, distribution) each, are those of
+        docs/snapshots.md.
+        """
+        settings = vars(self.settings)
+        versions = {module.__name__: module.__version__ for module in (keras, np, tf)}
+        n_categories = sum(size for _, size, distribution in latent if distribution == "one-hot")
+        keys = ("name", "size", "distribution")
+        about = {
+            "format": 1,
+            "kind": kind,
+            "latent": [dict(zip(keys, part, strict=True)) for part in latent],
+            "classes": max(n_categories, len(class_names)),
+            "class_names": list(class_names),
+            "pixel_range": PIXEL_RANGE,
+            "script": f"{NAME}.py",
+            "epoch": epoch + 1,
+            "seed": self.settings.seed,
+            "averaged": self.settings.ema > 0,
+            "data": settings.get("dataset"),
+            "settings": {k: v for k, v in settings.items() if k not in (*ANEW, "seed")},
+            "versions": versions | {"scripts": VERSION},
+        }
+        part = self.out / "part.h5"
+        g_model.save(part)
+        with h5py.File(part, "a") as file:
+            file.attrs["gan"] = json.dumps(about)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, self.out / f"generator_model_{epoch + 1:03d}.h5")  # never half a file
+
+    def after_snapshot(self):
+        """Save a checkpoint, and draw losses.csv as losses.png."""
+        self.save_checkpoint()
+        rows = np.loadtxt(self.out / "losses.csv", delimiter=",", skiprows=1, ndmin=2)
+        figure = Figure()
+        axes = figure.subplots()
+        axes.plot(rows[:, 2:], linewidth=0.5, label=LOSSES)
+        axes.set_xlabel("batch")
+        axes.legend()
+        figure.savefig(self.out / "losses.png")
+
+    def end_on_signals(self):
+        """Let Ctrl-C and SIGTERM end the run after a checkpoint; a second one ends it at once."""
+
+        def note(number, frame):
+            self.stopped = True
+            signal.signal(number, signal.SIG_DFL)
+
+        signal.signal(signal.SIGINT, note)
+        signal.signal(signal.SIGTERM, note)
+
+
+def fail(error):
+    """End the program with one line and status 2."""
+    text = str(error).split("}} ")[-1]  # but for TensorFlow's {{node ...}}
+    print(f"{NAME}.py: error: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
