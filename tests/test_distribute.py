@@ -7,15 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-import types
+import time
 
 import distribute
 import h5py
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT
-from helpers import DIGITS, PATHS, SCRIPTS, data_of, losses_of
+from helpers import DIGITS, PATHS, SCRIPTS, data_of, losses_of, without_start
+from stages import import_script
 
 # one of each way to train: the three left out differ from these in their networks alone
 TRAINED = [s for s in SCRIPTS if s not in ("cifar10_gan", "colour_gan", "infogan_labelled")]
@@ -29,7 +31,9 @@ import distribute, keras, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 devices = [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1])
 tf.config.set_logical_device_configuration(cpu, devices)
-import_script, call_layer, sizes = distribute.import_script, keras.Layer.__call__, {}
+import_script = distribute.import_script
+call_layer = keras.Layer.__call__
+sizes = {}
 
 def import_plain(path):
     script = import_script(path)
@@ -38,11 +42,12 @@ def import_plain(path):
     return script
 
 def call_and_note(layer, *args, **kwargs):
-    if isinstance(layer, keras.Model) and not tf.executing_eagerly():  # in the training step
+    if isinstance(layer, keras.Model) and kwargs.get("training"):
         sizes[name].add(tf.nest.flatten(args)[0].shape[0])
     return call_layer(layer, *args, **kwargs)
 
-distribute.import_script, keras.Layer.__call__ = import_plain, call_and_note
+distribute.import_script = import_plain
+keras.Layer.__call__ = call_and_note
 distribute.join_devices = functools.cache(distribute.join_devices)
 for path, *flags in json.loads(sys.argv[2]):
     name = Path(path).stem
@@ -63,8 +68,8 @@ def train_with(n_devices, folder, *commands):
     commands = json.dumps([[*map(str, command)] for command in commands])
     env = dict(os.environ, PYTHONPATH=str(ROOT / "tools"))
     with open(folder / "stdout", "w") as stdout, open(folder / "stderr", "w") as stderr:
-        command, files = [sys.executable, "-c", TRAIN, str(n_devices), commands], (stdout, stderr)
-        return subprocess.Popen(command, cwd=folder, env=env, stdout=files[0], stderr=files[1])
+        command = [sys.executable, "-c", TRAIN, str(n_devices), commands]
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=stdout, stderr=stderr)
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +142,11 @@ def test_two_workers_train_as_one_and_the_first_alone_writes(tmp_path, runs):
     with two_workers(tmp_path, "--out", "run", *TWO_BATCHES) as workers:
         outs = [worker.communicate(timeout=100) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], outs
-    assert [err for _, err in outs] == ["", ""]
+    assert [without_start(err) for _, err in outs] == ["", ""]
     assert "\n>1, 2/2, d=" in outs[0][0] and outs[1][0] == ""
+    accuracy = outs[0][0].splitlines()[-1]
+    assert accuracy.startswith(">Accuracy real: ")
+    assert accuracy in (runs[0] / "stdout").read_text().splitlines()
     run = tmp_path / "worker_0/run"
     one, two = (np.array(losses_of(folder).tolist()) for folder in (runs[0] / "cgan_mnist", run))
     np.testing.assert_allclose(two, one, rtol=2e-5)
@@ -148,11 +156,15 @@ def test_two_workers_train_as_one_and_the_first_alone_writes(tmp_path, runs):
 
 def test_a_signal_at_one_worker_stops_both_and_resume_goes_on(tmp_path):
     # the second's clock is fast: if each went by its own, they would save at different batches
-    script, head = tmp_path / "mlp_gan.py", "import time\n"
+    script = tmp_path / "mlp_gan.py"
+    head = "import time\n"
     fast = "t = time.monotonic\nif 'index\": 1' in os.environ['TF_CONFIG']:\n"
     fast += "    time.monotonic = lambda: 200 * t()\n"
-    script.write_text(PATHS["mlp_gan"].read_text().replace(head, head + fast, 1))
-    flags, before = ["--batch-size", 16, "--out", tmp_path / "run", "--epochs"], []
+    text = PATHS["mlp_gan"].read_text()
+    assert text.count(head) == 1
+    script.write_text(text.replace(head, head + fast))
+    flags = ["--batch-size", 16, "--out", tmp_path / "run", "--epochs"]
+    before = []
     for epochs, index, number in ((50, 1, signal.SIGINT), (60, 0, signal.SIGTERM)):
         with two_workers(
             tmp_path, *flags, epochs, *(["--resume"] if before else []), script=script
@@ -179,18 +191,88 @@ def handlers():
         signal.signal(number, handler)
 
 
-def test_a_signal_waits_for_the_end_of_a_call_and_a_second_one_does_not(handlers):
-    stop, steps = [], []
-    script = types.SimpleNamespace(tf=tf, compile_batches=lambda batch: lambda *n: steps.append(n))
+class Saves:
+    """Stands in for a run's checkpoints."""
+
+    def __init__(self):
+        self.steps = []
+
+    def save(self, step):
+        self.steps.append(step)
+
+
+@pytest.fixture
+def shared_run(handlers):
+    """Return a run of workers, of which there is one, that has begun and minds signals."""
+    script = import_script(PATHS["mlp_gan"])
     distribute.keep_together(script, tf.distribute.get_strategy())
-    train_step = script.compile_batches(None)
-    script.signal.signal(signal.SIGTERM, lambda *arguments: stop.append(arguments))
-    train_step(0, 5)
-    assert not stop and steps == [(0, 5)]
-    os.kill(os.getpid(), signal.SIGTERM)
-    assert not stop and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    train_step(5, 5)
-    assert stop == [(signal.SIGTERM, None)] and steps == [(0, 5), (5, 5)]
+    run = script.Run()
+    run.checkpoints = Saves()
+    run.end_on_signals()
+    return run
+
+
+def test_a_signal_waits_for_the_next_pause_and_a_second_one_does_not(shared_run):
+    shared_run.pause(0)
+    os.kill(os.getpid(), signal.SIGTERM)  # while a call of the compiled loop trains
+    assert not shared_run.stopped and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert shared_run.checkpoints.steps == []
+    shared_run.step = 5
+    with pytest.raises(SystemExit) as end:
+        shared_run.pause(0)
+    assert end.value.code == 130 and shared_run.checkpoints.steps == [5]
+
+
+def test_a_signal_while_the_workers_talk_waits_for_the_next_pause(shared_run, monkeypatch):
+    one_script_alone = type(shared_run).__base__
+
+    def signal_meanwhile(run):
+        if not run.signalled:
+            os.kill(os.getpid(), signal.SIGINT)
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one_script_alone, "is_due", signal_meanwhile)
+        shared_run.pause(0)  # the others were told of no signal
+    assert not shared_run.stopped and shared_run.checkpoints.steps == []
+    with pytest.raises(SystemExit):
+        shared_run.pause(0)
+
+
+def test_a_worker_evaluates_as_keras_does():
+    script = import_script(PATHS["mnist_gan"])
+    dataset = script.load_real_samples(DIGITS)
+    X, y = script.generate_real_samples(dataset, 100)
+    d_model = script.define_discriminator()
+    expected = d_model.evaluate(X, y, verbose=0)
+
+    def evaluate_twice(d_model):
+        d_model.evaluate(X[:10], 0 * y[:10], verbose=0)  # of which nothing is left
+        return d_model.evaluate(X, y, verbose=0)
+
+    script.summarize_performance = evaluate_twice
+    distribute.evaluate_alone(script)
+    np.testing.assert_allclose(script.summarize_performance(d_model), expected, rtol=1e-6)
+
+
+def test_checkpoints_are_saved_by_the_clock(shared_run):
+    shared_run.saved = time.monotonic() - 61
+    shared_run.pause(0)
+    shared_run.pause(0)
+    assert shared_run.checkpoints.steps == [0]
+
+
+def test_nothing_but_the_script_is_changed():
+    script = import_script(PATHS["ebgan_mnist"])
+    others = (keras, keras.layers, keras.layers.BatchNormalization, tf, time, signal)
+    before = [dict(vars(other)) for other in (*others, script)]
+    distribute.share_batches(script, tf.distribute.get_strategy())
+    distribute.keep_together(script, tf.distribute.get_strategy())
+    distribute.evaluate_alone(script)
+    distribute.check_flags(script, 2)
+    assert [dict(vars(other)) for other in others] == before[:-1]
+    names = {name for name, value in vars(script).items() if before[-1][name] is not value}
+    assert names == {*distribute.ARGUMENTS, "pulling_away_term", "parse_arguments", "Run", "XLA"}
 
 
 @pytest.mark.parametrize(
@@ -215,13 +297,20 @@ def test_mistakes_end_in_one_line(script, config, said, tmp_path, monkeypatch, c
     assert said in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
-def test_a_script_without_what_is_replaced_is_refused(tmp_path, capsys):
-    text = PATHS["cgan_mnist"].read_text().replace("compile_batches", "compile_in_my_way")
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ("XLA", "COMPILED", "it has no XLA"),
+        ("n_samples", "n", "generate_real_samples has no argument n_samples"),
+    ],
+)
+def test_a_script_without_what_is_replaced_is_refused(old, new, said, tmp_path, capsys):
+    text = PATHS["cgan_mnist"].read_text().replace(old, new)
     (tmp_path / "my_gan.py").write_text(text)
     with pytest.raises(SystemExit) as end:
         distribute.main([str(tmp_path / "my_gan.py"), "--out", str(tmp_path / "run")])
     error = capsys.readouterr().err
-    assert end.value.code == 2 and "no function compile_batches" in error
+    assert end.value.code == 2 and said in error
     assert error.count("\n") == 1 and not (tmp_path / "run").exists()
 
 
