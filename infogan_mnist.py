@@ -127,7 +127,6 @@ def define_gan(g_model, d_model, q_model):
     It updates G and Q's own last layers, and nothing of D.
     """
     dq_model = keras.Model(d_model.inputs, [*d_model.outputs, *q_model.outputs], name="d_and_q")
-    d_model.optimizer.build(dq_model.trainable_weights)  # D's update moves Q, too
     gan_input = keras.Input(g_model.input_shape[1:])
     model = Composite(gan_input, dq_model(g_model(gan_input)), name="gan")
     model.output_names = dq_model.output_names  # or the reported losses would share a name
@@ -278,6 +277,8 @@ def train(
     """Train G, D and Q for n_epochs passes over the dataset, or on from where the run stands."""
     run = new_run(n_epochs, n_batch, latent_dim) if run is None else run
     bat_per_epo = run.limit(len(dataset) // n_batch)
+    dq_model = gan_model.get_layer("d_and_q")
+    d_model.optimizer.build(dq_model.trainable_weights)  # D's update moves Q, too
     run.begin([dataset], d_model, gan_model, n_epochs * bat_per_epo)
     dataset = tf.constant(dataset)  # kept on the device
     sizes = latent_dim, n_cat, n_cont

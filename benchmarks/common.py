@@ -1,8 +1,9 @@
-"""What the benchmarks share: the machine's description, the scripts' steps, results as CSV."""
+"""What the benchmarks share: the machine's description, the scripts' loops, results as CSV."""
 
 import csv
 import datetime
 import importlib
+import inspect
 import os
 import platform
 import sys
@@ -34,39 +35,83 @@ def build(name, *flags, root=ROOT):
     """Build what `python NAME.py FLAGS` would train, on the images of samples/.
 
     Returns:
-        the script as a module, g_model, d_model, gan_model, dataset (NumPy arrays: uint8 images,
-        or a list of them and int32 labels where the script uses those), settings: but for the
-        first, what the script gives to its `train`.
+        the script as a module, and what its main gives to its `train`, by name: g_model, d_model,
+        gan_model, dataset (NumPy arrays: uint8 images or, where the script uses labels, a list of
+        them, int32 labels and the names of the classes), latent_dim, n_batch, run, ...; in a
+        checkout from before version 0.10 settings instead of what follows the dataset.
     """
     script = load(name, root)
     sample = "objects.npz" if script.IMAGE_SHAPE[-1] == 3 else "digits.npz"
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(script, "train") as train:
-        train.return_value = None  # the training came to its end
-        script.main(["--data", str(ROOT / "samples" / sample), "--out", folder, *flags])
-    return script, *train.call_args.args
+    data = str(ROOT / "samples" / sample)
+    signature = inspect.signature(script.train)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(script, "train", return_value=None) as train,
+        mock.patch("signal.signal"),  # Ctrl-C ends a benchmark at once
+    ):
+        script.main(["--data", data, "--out", folder, *flags])
+    return script, signature.bind(*train.call_args.args).arguments
+
+
+def images_and_labels(dataset):
+    """Return the images of a dataset and its labels, or None where the script uses none."""
+    if isinstance(dataset, list):
+        images, labels, _ = dataset
+        return images, labels
+    return dataset, None
 
 
 def make_run(name, *flags, root=ROOT):
-    """Compile a script's step; return run(n), which trains n batches as the script does, and waits.
+    """Compile a script's loop; return run(n), which trains n batches as the script does, and waits.
 
-    The script may be of a checkout from before BATCHES_PER_CALL: a call then trains any number.
+    The script may be of an older checkout: without BATCHES_PER_CALL a call trains any number.
     """
-    script, *models, dataset, settings = build(name, *flags, root=root)
-    dataset = script.tf.nest.map_structure(script.tf.constant, dataset)
-    train_step = script.make_train_step(*models, dataset, settings)
+    script, given = build(name, *flags, root=root)
+    if "settings" in given:
+        train_batches = compile_loop_before_0_10(script, **given)
+    else:
+        train_batches = compile_loop(script, given)
 
     def run(n):
         size = getattr(script, "BATCHES_PER_CALL", n)
         for step in range(0, n, size):
             k = min(size, n - step)
-            train_step(step, k)[:k].numpy()  # waits for the device
+            train_batches(step, k)[:k].numpy()  # waits for the device
 
     return run
 
 
+class Compiled(Exception):
+    """Carries the compiled loop out of a script's `train`, before the first batch."""
+
+
+def compile_loop(script, given):
+    """Let a script's `train` prepare a run and compile its loop; return train_batches(step, n)."""
+    compile_batches = script.compile_batches
+
+    def leave(train_batch):
+        raise Compiled(compile_batches(train_batch))
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(script, "compile_batches", leave),
+    ):
+        given["run"].out = Path(folder)
+        try:
+            script.train(**given)
+        except Compiled as compiled:
+            return compiled.args[0]
+
+
+def compile_loop_before_0_10(script, g_model, d_model, gan_model, dataset, settings):
+    """Compile the loop of a script that takes its settings as one object."""
+    dataset = script.tf.nest.map_structure(script.tf.constant, dataset)
+    return script.make_train_step(g_model, d_model, gan_model, dataset, settings)
+
+
 def describe_machine():
     """Return a line on the processor, Python and the packages, for beside the figures."""
-    load(SCRIPTS[0])  # it imports TensorFlow without TensorFlow's notes
+    load(SCRIPTS[0])  # it chooses Keras' backend
     import keras
     import numpy as np
     import tensorflow as tf
@@ -94,5 +139,7 @@ def write_results(name, rows, note):
 def read_results(name):
     """Return the rows of benchmarks/results/NAME.csv as dicts of text; none if it is not there."""
     path = RESULTS / f"{name}.csv"
-    lines = path.read_text().splitlines() if path.exists() else []
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))

@@ -44,7 +44,8 @@ def run(*command):
 
     A program that fails ends this one.
     """
-    command, start = [sys.executable, *map(str, command)], time.perf_counter()
+    command = [sys.executable, *map(str, command)]
+    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -71,8 +72,8 @@ def save_generators(folder):
 
 def summary(values, unit, digits):
     """Return the median and the minimum of measurements as columns of a CSV."""
-    figures = {"median": statistics.median(values), "min": min(values)}
-    return {f"{key}_{unit}": round(value, digits) for key, value in figures.items()}
+    median = round(statistics.median(values), digits)
+    return {f"median_{unit}": median, f"min_{unit}": round(min(values), digits)}
 
 
 def time_step(name, batch_size, repeats):
@@ -86,7 +87,8 @@ def time_step(name, batch_size, repeats):
 
     first = seconds(1)
     n = max(1, round(0.3 / seconds(1)))
-    print(json.dumps([first, [1000 * seconds(n) / n / batch_size for _ in range(repeats)]]))
+    ms_per_image = [1000 * seconds(n) / n / batch_size for _ in range(repeats)]
+    print(json.dumps([first, ms_per_image]))
 
 
 def measure_batch(repeats, folder):
@@ -106,7 +108,8 @@ def measure_generate(repeats, folder):
         for option, counts in COUNTS.items():
             for count in counts:
                 runs = []
-                for _ in range(repeats if count <= 1000 else 1):
+                n_runs = repeats if count <= 1000 else 1
+                for _ in range(n_runs):
                     with tempfile.TemporaryDirectory(dir=folder) as out:
                         out = Path(out)
                         path = out / ("new.npz" if option == "--npz" else "new")
@@ -133,15 +136,19 @@ def time_first_batch(name):
 
 def measure_startup(repeats, folder):
     """Yield a row for each program."""
-    starts = {f"{name}.py": lambda name=name: time_first_batch(name) for name in SCRIPTS}
+    commands = {}
     for name, model in save_generators(folder).items():
         command = GENERATE, model, "--out", folder / "new.png"
-        starts[f"generate.py, {GENERATORS[name]}"] = lambda command=command: run(*command)[0]
-    starts["generate.py --help"] = lambda: run(GENERATE, "--help")[0]
-    seconds = {program: [] for program in starts}
+        commands[f"generate.py, {GENERATORS[name]}"] = command
+    commands["generate.py --help"] = GENERATE, "--help"
+    programs = [*[f"{name}.py" for name in SCRIPTS], *commands]
+    seconds = {program: [] for program in programs}
     for _ in range(repeats):
-        for program, start in starts.items():
-            seconds[program].append(start())
+        for name in SCRIPTS:
+            seconds[f"{name}.py"].append(time_first_batch(name))
+        for program, command in commands.items():
+            to_the_end, _, _ = run(*command)
+            seconds[program].append(to_the_end)
     for program, values in seconds.items():
         yield {"program": program, "runs": repeats} | summary(values, "s", 2)
 
@@ -158,9 +165,11 @@ def draw_lines(axes, rows, keys, x, y):
     for row in rows:
         lines.setdefault(" ".join(row[key] for key in keys), []).append(row)
     for label, points in lines.items():
-        xs, ys = ([float(point[column]) for point in points] for column in (x, y))
+        xs = [float(point[x]) for point in points]
+        ys = [float(point[y]) for point in points]
         style = "o:" if "--images" in label else "o-"
-        axes.plot(xs, ys, style, markersize=3, label=f"{label}\n{points[-1]['peak_mb']} MB")
+        peak = points[-1]["peak_mb"]
+        axes.plot(xs, ys, style, markersize=3, label=f"{label}\n{peak} MB")
     ticks = sorted({int(row[x]) for row in rows})
     axes.set(xscale="log", yscale="log", xticks=ticks, xticklabels=[f"{tick:,}" for tick in ticks])
     axes.tick_params("x", labelsize=8)
@@ -179,9 +188,9 @@ def draw(path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    panels, size = [["batch", "generate"], ["startup", "startup"]], (10.5, 7)
+    panels = [["batch", "generate"], ["startup", "startup"]]
     figure, axes = plt.subplot_mosaic(
-        panels, figsize=size, height_ratios=(3, 2), layout="constrained"
+        panels, figsize=(10.5, 7), height_ratios=(3, 2), layout="constrained"
     )
     rows = {part: common.read_results(f"growth_{part}") for part in PARTS}
     draw_lines(axes["batch"], rows["batch"], ["script"], "batch_size", "median_ms_per_image")
@@ -201,8 +210,9 @@ def main(argv=None):
     parser.add_argument("--only", choices=PARTS, help="one part; default: all")
     parser.add_argument("--repeats", type=int, default=3, help="default: %(default)s")
     args = parser.parse_args(argv)
+    parts = [args.only] if args.only else list(PARTS)
     results = {}
-    for part in [args.only] if args.only else PARTS:
+    for part in parts:
         results[part] = []
         with tempfile.TemporaryDirectory() as folder:
             for row in PARTS[part](args.repeats, Path(folder)):

@@ -64,7 +64,8 @@ class Conditional(nn.Module):
 
     def __init__(self, size, body):
         super().__init__()
-        self.embedding, self.body = nn.Embedding(N_CLASSES, size), body
+        self.embedding = nn.Embedding(N_CLASSES, size)
+        self.body = body
 
     def forward(self, x, label):
         return self.body(x * self.embedding(label))
@@ -75,7 +76,8 @@ class Heads(nn.Module):
 
     def __init__(self, trunk, *heads):
         super().__init__()
-        self.trunk, self.heads = trunk, nn.ModuleList(heads)
+        self.trunk = trunk
+        self.heads = nn.ModuleList(heads)
 
     def forward(self, image):
         x = self.trunk(image)
@@ -87,7 +89,9 @@ class Joined(nn.Module):
 
     def __init__(self, noise, label, body):
         super().__init__()
-        self.noise, self.label, self.body = noise, label, body
+        self.noise = noise
+        self.label = label
+        self.body = body
 
     def forward(self, noise, label):
         return self.body(torch.cat([self.noise(noise), self.label(label)], 1))
@@ -101,7 +105,9 @@ def bce(logits, target):
 
 def reported(loss, *parts):
     """Return the loss to minimise, and what to report (k,): its parts, or the loss itself."""
-    return loss, torch.stack(parts or (loss,)).detach()
+    if not parts:
+        parts = [loss]
+    return loss, torch.stack(list(parts)).detach()
 
 
 def update(optimizer, losses):
@@ -132,7 +138,8 @@ class Setup:
             self.images = self.images.permute(0, 3, 1, 2).contiguous()
         if self.labels is not None:
             self.labels = torch.as_tensor(self.labels, dtype=torch.int64, device=self.device)
-        self.models, self.optimizers = [], []
+        self.models = []
+        self.optimizers = []
 
     def place(self, model, stddev=None):
         """Draw the weights as Keras does, or from N(0, stddev); put the model on the device."""
@@ -176,7 +183,8 @@ class Setup:
         """Return a function of tensors, a forward pass and its losses, in the form asked for."""
         if self.compiled:  # the whole of it, for just these shapes, or an error
             function = torch.compile(function, fullgraph=True, dynamic=False)
-        device_type, bfloat16 = torch.device(self.device).type, self.precision == "bfloat16"
+        device_type = torch.device(self.device).type
+        bfloat16 = self.precision == "bfloat16"
 
         def run(*inputs):
             with torch.autocast(device_type, torch.bfloat16, enabled=bfloat16):
@@ -186,7 +194,8 @@ class Setup:
 
     def inference(self, g):
         """Return a function that runs G in inference mode and without gradients."""
-        forward, norms = self.part(lambda *inputs: g(*inputs)), batch_norms(g)
+        forward = self.part(lambda *inputs: g(*inputs))
+        norms = batch_norms(g)
 
         @torch.no_grad()
         def run(*inputs):
@@ -202,7 +211,8 @@ class Setup:
 
 def freezer(d):
     """Return a context in which D gets no gradients and keeps its running averages."""
-    weights, norms = list(d.parameters()), batch_norms(d)
+    weights = list(d.parameters())
+    norms = batch_norms(d)
 
     def freeze(frozen):
         for weight in weights:
@@ -232,8 +242,13 @@ def mnist_gan(setup):
         *(conv_transpose(128, 128, 4), leaky_relu()),  # 128x28x28
         *(conv(128, 1, 7), nn.Sigmoid()),
     )
-    d, g, n_batch, half_batch = setup.place(d), setup.place(g), setup.n_batch, setup.n_batch // 2
-    d_adam, g_adam, frozen = setup.adam(2e-4, d), setup.adam(2e-4, g), freezer(d)
+    d = setup.place(d)
+    g = setup.place(g)
+    n_batch = setup.n_batch
+    half_batch = n_batch // 2
+    d_adam = setup.adam(2e-4, d)
+    g_adam = setup.adam(2e-4, g)
+    frozen = freezer(d)
     y = (torch.arange(2 * half_batch, device=setup.device)[:, None] < half_batch).float()
     fakes = setup.inference(g)
     d_losses = setup.part(lambda real, fake: reported(bce(d(torch.cat([real, fake])), y)))
@@ -264,8 +279,13 @@ def cifar10_gan(setup):
         *(conv_transpose(128, 128, 4), leaky_relu()),  # 128x32x32
         *(conv(128, 3, 3), nn.Tanh()),
     )
-    d, g, n_batch, half_batch = setup.place(d), setup.place(g), setup.n_batch, setup.n_batch // 2
-    d_adam, g_adam, frozen = setup.adam(2e-4, d), setup.adam(2e-4, g), freezer(d)
+    d = setup.place(d)
+    g = setup.place(g)
+    n_batch = setup.n_batch
+    half_batch = n_batch // 2
+    d_adam = setup.adam(2e-4, d)
+    g_adam = setup.adam(2e-4, g)
+    frozen = freezer(d)
     fakes = setup.inference(g)
     d_losses1 = setup.part(lambda real: reported(bce(d(real), 1)))
     d_losses2 = setup.part(lambda fake: reported(bce(d(fake), 0)))
@@ -294,15 +314,20 @@ def cgan_mnist(setup):
         *(nn.Linear(512, 1024), leaky_relu(), batch_norm(1024, 1, 0.8)),
         *(nn.Linear(1024, 784), nn.Tanh()),
     )
-    d, g = setup.place(Conditional(784, d)), setup.place(Conditional(100, g))
-    d_adam, g_adam, frozen = setup.adam(2e-4, d), setup.adam(2e-4, g), freezer(d)
+    d = setup.place(Conditional(784, d))
+    g = setup.place(Conditional(100, g))
+    d_adam = setup.adam(2e-4, d)
+    g_adam = setup.adam(2e-4, g)
+    frozen = freezer(d)
 
     def losses(image, labels, target):
         logits = d(image, labels)
-        loss, accuracy = bce(logits, target), ((logits > 0) == target).float().mean()
+        loss = bce(logits, target)
+        accuracy = ((logits > 0) == target).float().mean()
         return reported(loss, loss, accuracy)
 
-    n_batch, fakes = setup.n_batch, setup.inference(g)
+    n_batch = setup.n_batch
+    fakes = setup.inference(g)
     d_losses1 = setup.part(lambda real, labels: losses(real, labels, 1))
     d_losses2 = setup.part(lambda fake, labels: losses(fake, labels, 0))
     g_losses = setup.part(lambda z, labels: reported(bce(d(g(z, labels), labels), 1)))
@@ -311,7 +336,8 @@ def cgan_mnist(setup):
         X_real, ix = setup.real(n_batch, -1, 1)
         labels = setup.labels.index_select(0, ix)
         d_report1 = update(d_adam, d_losses1(X_real.flatten(1), labels))
-        noise, new_labels = setup.noise(n_batch), setup.classes(n_batch)
+        noise = setup.noise(n_batch)
+        new_labels = setup.classes(n_batch)
         d_report2 = update(d_adam, d_losses2(fakes(noise, labels), labels))
         with frozen():
             g_loss = update(g_adam, g_losses(noise, new_labels))
@@ -333,15 +359,21 @@ def acgan_mnist(setup):
         *(conv_transpose(192, 1, 5), nn.Tanh()),  # 1x28x28
     )
     g = Joined(nn.Sequential(*noise), nn.Sequential(*label), body)
-    d, g = setup.place(d, stddev=0.02), setup.place(g, stddev=0.02)
-    d_adam, g_adam, frozen = setup.adam(2e-4, d), setup.adam(2e-4, g), freezer(d)
+    d = setup.place(d, stddev=0.02)
+    g = setup.place(g, stddev=0.02)
+    d_adam = setup.adam(2e-4, d)
+    g_adam = setup.adam(2e-4, g)
+    frozen = freezer(d)
 
     def losses(image, labels, target):
         valid, classes = d(image)
-        parts = bce(valid, target), F.cross_entropy(classes.float(), labels)
-        return reported(sum(parts), *parts)
+        valid_loss = bce(valid, target)
+        class_loss = F.cross_entropy(classes.float(), labels)
+        return reported(valid_loss + class_loss, valid_loss, class_loss)
 
-    n_batch, half_batch, fakes = setup.n_batch, setup.n_batch // 2, setup.inference(g)
+    n_batch = setup.n_batch
+    half_batch = n_batch // 2
+    fakes = setup.inference(g)
     d_losses1 = setup.part(lambda real, labels: losses(real, labels, 1))
     d_losses2 = setup.part(lambda fake, labels: losses(fake, labels, 0))
     g_losses = setup.part(lambda z, labels: losses(g(z, labels), labels, 1))
@@ -349,9 +381,11 @@ def acgan_mnist(setup):
     def batch():
         X_real, ix = setup.real(half_batch, -1, 1)
         dr = update(d_adam, d_losses1(X_real, setup.labels.index_select(0, ix)))
-        noise, labels = setup.noise(half_batch), setup.classes(half_batch)
+        noise = setup.noise(half_batch)
+        labels = setup.classes(half_batch)
         df = update(d_adam, d_losses2(fakes(noise, labels), labels))
-        noise, labels = setup.noise(n_batch), setup.classes(n_batch)
+        noise = setup.noise(n_batch)
+        labels = setup.classes(n_batch)
         with frozen():
             g_report = update(g_adam, g_losses(noise, labels))
         return torch.cat([dr, df, g_report])
@@ -376,12 +410,18 @@ def infogan_mnist(setup):
     )
     q = nn.Sequential(nn.Linear(1024, 128), batch_norm(128, 1), leaky_relu(0.1))
     q = Heads(q, nn.Linear(128, N_CLASSES), nn.Linear(128, 2))  # logits of the category, codes
-    d, g, q = setup.place(d), setup.place(g), setup.place(q)
-    d_adam, g_adam, frozen = setup.adam(2e-4, d, q), setup.adam(1e-3, g, q), freezer(d)
-    n_batch, one_hot = setup.n_batch, torch.eye(N_CLASSES, device=setup.device)
+    d = setup.place(d)
+    g = setup.place(g)
+    q = setup.place(q)
+    d_adam = setup.adam(2e-4, d, q)
+    g_adam = setup.adam(1e-3, g, q)
+    frozen = freezer(d)
+    n_batch = setup.n_batch
+    one_hot = torch.eye(N_CLASSES, device=setup.device)
 
     def latent_points():
-        noise, category = setup.noise(n_batch, 62), setup.classes(n_batch)
+        noise = setup.noise(n_batch, 62)
+        category = setup.classes(n_batch)
         codes = torch.rand(n_batch, 2, device=setup.device) * 2 - 1
         return torch.cat([noise, one_hot.index_select(0, category), codes], 1), category, codes
 
@@ -394,15 +434,20 @@ def infogan_mnist(setup):
         real, x = d(real)
         q(x)  # for the running averages of Q's BatchNormalization
         fake, x = d(fake)
-        d_real, d_fake = bce(real, 1), bce(fake, 0)
-        return reported(d_real + d_fake + sum(q_losses(x, category, codes)), d_real, d_fake)
+        d_real = bce(real, 1)
+        d_fake = bce(fake, 0)
+        q_category, q_codes = q_losses(x, category, codes)
+        return reported(d_real + d_fake + (q_category + q_codes), d_real, d_fake)
 
     def g_losses(z, category, codes):
         fake, x = d(g(z))
-        parts = bce(fake, 1), *q_losses(x, category, codes)
-        return reported(sum(parts), *parts)
+        g_loss = bce(fake, 1)
+        q_category, q_codes = q_losses(x, category, codes)
+        return reported(g_loss + q_category + q_codes, g_loss, q_category, q_codes)
 
-    fakes, d_losses, g_losses = setup.inference(g), setup.part(d_losses), setup.part(g_losses)
+    fakes = setup.inference(g)
+    d_losses = setup.part(d_losses)
+    g_losses = setup.part(g_losses)
 
     def batch():
         X_real, _ = setup.real(n_batch, 0, 1)
@@ -425,8 +470,12 @@ def ebgan_mnist(setup, margin=10.0, pt_weight=0.1):
         *(nn.Linear(512, 1024), batch_norm(1024, 1, 0.8), leaky_relu()),
         *(nn.Linear(1024, 784), nn.Sigmoid()),
     )
-    d, g, n_batch = setup.place(d), setup.place(g), setup.n_batch
-    d_adam, g_adam, frozen = setup.adam(1e-3, d), setup.adam(1e-3, g), freezer(d)
+    d = setup.place(d)
+    g = setup.place(g)
+    n_batch = setup.n_batch
+    d_adam = setup.adam(1e-3, d)
+    g_adam = setup.adam(1e-3, g)
+    frozen = freezer(d)
 
     def energies(image):
         copy, code = d(image)
@@ -434,8 +483,10 @@ def ebgan_mnist(setup, margin=10.0, pt_weight=0.1):
         return torch.sqrt(square + 1e-8), code
 
     def d_losses(real, fake):
-        real, fake = energies(torch.cat([real, fake]))[0].chunk(2)
-        d_real, d_fake = real.mean(), F.relu(margin - fake).mean()
+        energy, _ = energies(torch.cat([real, fake]))
+        real, fake = energy.chunk(2)
+        d_real = real.mean()
+        d_fake = F.relu(margin - fake).mean()
         return reported(d_real + d_fake, d_real, d_fake)
 
     def g_losses(z):
@@ -447,7 +498,9 @@ def ebgan_mnist(setup, margin=10.0, pt_weight=0.1):
         pt = (cosines2.sum() - cosines2.diagonal().sum()) / (n_batch * (n_batch - 1))
         return reported(energy.mean() + pt_weight * pt, energy.mean(), pt)
 
-    fakes, d_losses, g_losses = setup.inference(g), setup.part(d_losses), setup.part(g_losses)
+    fakes = setup.inference(g)
+    d_losses = setup.part(d_losses)
+    g_losses = setup.part(g_losses)
 
     def batch():
         X_real, _ = setup.real(n_batch, 0, 1)
@@ -471,15 +524,21 @@ def mlp_gan(setup, real_target=0.9):
         *(nn.Linear(100, 256), leaky_relu(), nn.Linear(256, 512), leaky_relu()),
         *(nn.Linear(512, 1024), leaky_relu(), nn.Linear(1024, 784), nn.Tanh()),
     )
-    d, g, n_batch = setup.place(d), setup.place(g), setup.n_batch
-    d_adam, g_adam, frozen = setup.adam(2e-4, d), setup.adam(2e-4, g), freezer(d)
+    d = setup.place(d)
+    g = setup.place(g)
+    n_batch = setup.n_batch
+    d_adam = setup.adam(2e-4, d)
+    g_adam = setup.adam(2e-4, g)
+    frozen = freezer(d)
 
     def d_losses(real, fake):
         real, fake = d(torch.cat([real, fake])).chunk(2)
-        d_real, d_fake = bce(real, real_target), bce(fake, 0)
+        d_real = bce(real, real_target)
+        d_fake = bce(fake, 0)
         return reported((d_real + d_fake) / 2, d_real, d_fake)
 
-    fakes, d_losses = setup.inference(g), setup.part(d_losses)
+    fakes = setup.inference(g)
+    d_losses = setup.part(d_losses)
     g_losses = setup.part(lambda z: reported(bce(d(g(z)), 1)))
 
     def batch():
@@ -523,17 +582,18 @@ def make_peer(
         float32 (k,) on the device; it does not wait for the device. With `graphed` each call
         overwrites the tensor that the calls before it returned.
     """
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True  # shapes never change: find the fastest kernels once
     if compiled:
         torch._dynamo.config.recompile_limit = 64  # the limit is per function; peers share some
     torch.manual_seed(1)
-    form = device, channels_last, compiled, precision, graphed
-    setup = Setup(images, labels, n_batch, *form)
+    setup = Setup(images, labels, n_batch, device, channels_last, compiled, precision, graphed)
     batch = globals()[name](setup)
-    trained = {
-        p for adam in setup.optimizers for group in adam.param_groups for p in group["params"]
-    }
+    trained = set()
+    for adam in setup.optimizers:
+        for group in adam.param_groups:
+            trained.update(group["params"])
     count = sum(p.numel() for p in trained)
     assert n_weights in (None, count), f"{name}: {count} weights, not the script's {n_weights}"
     return capture(batch, setup.optimizers) if graphed else batch

@@ -72,13 +72,13 @@ def pytorch(name, precision, form):
     import pytorch_peers
     import torch
 
-    *_, gan_model, dataset, settings = common.build(name)
-    images, labels = dataset if isinstance(dataset, list) else (dataset, None)
+    _, given = common.build(name)
+    images, labels = common.images_and_labels(given["dataset"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
     options = {"device": device, "precision": precision, **(FORMS | GPU_FORMS)[form]}
-    learned = [weight for weight in gan_model.weights if "moving_" not in weight.path]
+    learned = [weight for weight in given["gan_model"].weights if "moving_" not in weight.path]
     options["n_weights"] = sum(math.prod(weight.shape) for weight in learned)
-    batch = pytorch_peers.make_peer(name, images, labels, settings.batch_size, **options)
+    batch = pytorch_peers.make_peer(name, images, labels, given["n_batch"], **options)
 
     def run(n):
         for _ in range(n):
@@ -94,13 +94,23 @@ def peak(framework, precision):
         import tensorflow as tf
 
         a, b = tf.cast(tf.random.normal((2, PEAK_SIZE, PEAK_SIZE)), precision)
-        product = tf.function(tf.matmul)
-        return lambda n: [product(a, b) for _ in range(n)][-1].numpy()
-    import torch
+        multiply = tf.function(tf.matmul)
+    else:
+        import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    a, b = torch.randn(2, PEAK_SIZE, PEAK_SIZE, dtype=getattr(torch, precision), device=device)
-    return lambda n: [torch.matmul(a, b) for _ in range(n)][-1].float().cpu()
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        a, b = torch.randn(2, PEAK_SIZE, PEAK_SIZE, dtype=getattr(torch, precision), device=device)
+        multiply = torch.matmul
+
+    def run(n):
+        for _ in range(n):
+            product = multiply(a, b)
+        if framework == "tensorflow":
+            product.numpy()  # waits for the device
+        else:
+            product.float().cpu()
+
+    return run
 
 
 def work(what, *arguments):
@@ -123,7 +133,10 @@ class Worker:
     """A process that times one thing; `times` are seconds a batch, one a round."""
 
     def __init__(self, what, *arguments):
-        self.what, self.arguments, self.times, self.dropped = what, arguments, [], False
+        self.what = what
+        self.arguments = arguments
+        self.times = []
+        self.dropped = False
         command = [sys.executable, __file__, "--work", what, *arguments]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, text=True, **pipes)
@@ -170,31 +183,39 @@ def count_flop(model):
             return is_input(source.input)
         return isinstance(source, layers.InputLayer)
 
-    total = first = 0
+    total = 0
+    first = 0
     for layer in model.layers:
         kernels = [weight for weight in layer.weights if weight.path.endswith("kernel")]
         if kernels:
             # it is used once for each pixel: of the larger image, where strides make one smaller
             transposed = isinstance(layer, layers.Conv2DTranspose)
-            pixels = (layer.input if transposed else layer.output).shape[1:-1]
-            flop = 2 * int(np.prod(kernels[0].shape)) * int(np.prod(pixels))
+            image = layer.input if transposed else layer.output
+            n_pixels = math.prod(image.shape[1:-1])
+            flop = 2 * math.prod(kernels[0].shape) * n_pixels
             total += flop
-            first += flop * is_input(layer.input)
+            if is_input(layer.input):
+                first += flop
     return total, first
 
 
-def batch_flop(script, g_model, d_model, gan_model, dataset, settings):
+def batch_flop(script, given):
     """Count the FLOP of one batch: fakes for D, D's updates, and G's update through D.
 
     The arguments are what `common.build` returns.
     """
-    name, n = script.__name__, settings.batch_size
-    # images that G draws for D, and images that D is updated on
-    halves = name in ("mnist_gan", "cifar10_gan", "acgan_mnist")
-    fakes, seen = (n / 2, n) if halves else (n, 2 * n)
+    name = script.__name__
+    n = given["n_batch"]
+    fakes = n  # that G draws for D
+    seen = 2 * n  # images that D is updated on
+    if name in ("mnist_gan", "cifar10_gan", "acgan_mnist"):  # in halves
+        fakes = n / 2
+        seen = n
+    d_model = given["d_model"]
     if name == "infogan_mnist":
-        d_model = gan_model.get_layer("d_and_q")
-    (g, g_first), (d, d_first) = count_flop(g_model), count_flop(d_model)
+        d_model = given["gan_model"].get_layer("d_and_q")
+    g, g_first = count_flop(given["g_model"])
+    d, d_first = count_flop(d_model)
     # forwards; then backwards as much for the weights, and as much again for the layer's input
     return fakes * g + seen * (3 * d - d_first) + n * (3 * g - g_first) + n * 2 * d
 
@@ -230,31 +251,37 @@ def find_forms(name):
     """Return the names of PyTorch's forms that make a difference here."""
     import torch
 
-    forms = list(FORMS) + list(GPU_FORMS) * torch.cuda.is_available()
-    dense = name in ("cgan_mnist", "ebgan_mnist", "mlp_gan")
-    return [form for form in forms if not (dense and form.endswith("channels-last"))]
+    forms = list(FORMS)
+    if torch.cuda.is_available():
+        forms += GPU_FORMS
+    if name in ("cgan_mnist", "ebgan_mnist", "mlp_gan"):  # they have no convolutions
+        forms = [form for form in forms if not form.endswith("channels-last")]
+    return forms
 
 
 def make_rows(name, workers, peaks):
     """Return a row of results for each worker; what was dropped has no share and no ratio."""
-    built = common.build(name)
-    flop, n_batch, rows = batch_flop(*built), built[-1].batch_size, []
+    script, given = common.build(name)
+    n_batch = given["n_batch"]
+    flop = batch_flop(script, given)
+    tutorial_times = np.array(workers[0].times)  # the first worker is the tutorial's loop
+    rows = []
     for worker in workers:
-        what, form, times = worker.what, "", np.array(worker.times)
-        precision = worker.arguments[1]
-        if what == "pytorch":
-            form = worker.arguments[2]
-        seconds, share, ratio = np.median(times), "", ""
+        _, precision, *form = worker.arguments  # a form of PyTorch
+        times = np.array(worker.times)
+        seconds = np.median(times)
         peak_s = np.min([p.times for p in peaks if p.arguments[1] == precision], axis=0)
         peak_gflops = 2 * PEAK_SIZE**3 / peak_s / 1e9
+        share = ""
+        ratio = ""
         if not worker.dropped:
             share = round(np.median(flop / times / 1e9 / peak_gflops), 3)
-            ratio = round(np.median(np.array(workers[0].times) / times), 2)
+            ratio = round(np.median(tutorial_times / times), 2)
         rows.append(
             {
                 "script": name,
-                "what": what,
-                "form": form,
+                "what": worker.what,
+                "form": "".join(form),
                 "precision": precision,
                 "rounds": len(times),
                 "first_call_s": round(worker.first_call_s, 1),
@@ -275,10 +302,13 @@ def make_rows(name, workers, peaks):
 
 def compare_checkouts(name, folder, rounds):
     """Time the step of a script in another checkout and in this one; print how they compare."""
-    old, new = Worker("this", name, "float32", folder), Worker("this", name, "float32")
-    for i in range(rounds):
-        for worker in (new, old) if i % 2 else (old, new):
+    old = Worker("this", name, "float32", folder)
+    new = Worker("this", name, "float32")
+    turns = [old, new]
+    for _ in range(rounds):
+        for worker in turns:
             worker.time_round()
+        turns.reverse()
     ratios = np.array(new.times) / old.times
     print(f"{name}: new/old {np.median(ratios):.3f} ({ratios.min():.3f} to {ratios.max():.3f})")
     for what, worker in (("old", old), ("new", new)):
@@ -295,20 +325,20 @@ def draw(rows, path, note):
     import matplotlib.pyplot as plt
 
     kinds = [(what, p) for p in PRECISIONS for what in ("this", "pytorch")]
-    colors = {"float32": ("C0", "C1"), "bfloat16": ("#9ecae1", "#fdd0a2")}
+    colors = {("this", "float32"): "C0", ("this", "bfloat16"): "#9ecae1"}
+    colors |= {("pytorch", "float32"): "C1", ("pytorch", "bfloat16"): "#fdd0a2"}
+    labels = {"this": "this project", "pytorch": "PyTorch"}
     names = list(dict.fromkeys(row["script"] for row in rows))
     figure, axes = plt.subplots(1, 2, figsize=(11, 1.5 + 0.75 * len(names)), layout="constrained")
     for axis, key in zip(axes, ("times_the_tutorial", "share_of_peak"), strict=True):
-        for k, (what, precision) in enumerate(kinds):
-            kept = {
-                r["script"]: float(r[key])
-                for r in rows
-                if (r["what"], r["precision"]) == (what, precision) and r[key] != ""
-            }
+        for k, kind in enumerate(kinds):
+            what, precision = kind
+            of_kind = [row for row in rows if (row["what"], row["precision"]) == kind]
+            kept = {row["script"]: float(row[key]) for row in of_kind if row[key] != ""}
+            widths = [kept[name] for name in names]
             places = np.arange(len(names)) + 0.2 * k
-            label = f"{'this project' if what == 'this' else 'PyTorch'}, {precision}"
-            color = colors[precision][what == "pytorch"]
-            bars = axis.barh(places, [kept[name] for name in names], 0.2, label=label, color=color)
+            label = f"{labels[what]}, {precision}"
+            bars = axis.barh(places, widths, 0.2, label=label, color=colors[kind])
             axis.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
         axis.set_yticks(np.arange(len(names)) + 0.3, names)
         axis.invert_yaxis()

@@ -1,48 +1,40 @@
-"""The batch of each tutorial's loop, changed only so far that it runs and trains on current Keras.
+"""The batch of each tutorial's loop, around the models of this project's scripts.
 
 As published, a batch draws with NumPy, generates fakes with `predict`, and updates with
-`train_on_batch`. Three things had to change. Keras 3 looks at `trainable` when a training function
-is first traced, so D is thawed before its own update and frozen again before the composite's; as
-the tutorials do, its BatchNormalization is left thawed. `predict` is told not to print. And losses
-of several outputs are found by name.
+`train_on_batch`: D by itself, G by the composite, in which D's BatchNormalization looks at the
+batch and moves its running averages. `predict` is told not to print; nothing else had to change,
+since these composites move G alone without D being frozen.
 
 The losses of infogan_mnist.py (which has the paper's continuous codes) and of ebgan_mnist.py (a
 paper) are put together in models of their own, for `train_on_batch` to take.
 """
 
+import common
 import keras
 import numpy as np
-from keras import layers
-
-
-def train_d(d_model, X, y, model=None):
-    """Update D, by the model that holds its losses where that is another one."""
-    d_model.trainable = True
-    return (model or d_model).train_on_batch(X, y)
-
-
-def train_g(gan_model, d_model, X, y):
-    """Update G through the composite."""
-    for layer in d_model.layers:
-        layer.trainable = isinstance(layer, layers.BatchNormalization)
-    return gan_model.train_on_batch(X, y)
 
 
 def draw_real(images, labels, n):
     """Draw n real images and their labels, with replacement."""
     ix = np.random.randint(0, len(images), n)
-    return images[ix], None if labels is None else labels[ix]
+    return images[ix], labels[ix]
+
+
+def draw_images(images, n):
+    """Draw n real images, with replacement."""
+    return images[np.random.randint(0, len(images), n)]
 
 
 def mnist_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
     half = n // 2
 
     def batch():
-        X_real, _ = draw_real(images, labels, half)
+        X_real = draw_images(images, half)
         X_fake = g_model.predict(np.random.randn(half, latent_dim), verbose=0)
-        X, y = np.vstack([X_real, X_fake]), np.vstack([np.ones((half, 1)), np.zeros((half, 1))])
-        train_d(d_model, X, y)
-        train_g(gan_model, d_model, np.random.randn(n, latent_dim), np.ones((n, 1)))
+        X = np.vstack([X_real, X_fake])
+        y = np.vstack([np.ones((half, 1)), np.zeros((half, 1))])
+        d_model.train_on_batch(X, y)
+        gan_model.train_on_batch(np.random.randn(n, latent_dim), np.ones((n, 1)))
 
     return batch
 
@@ -51,11 +43,11 @@ def cifar10_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
     half = n // 2
 
     def batch():
-        X_real, _ = draw_real(images, labels, half)
-        train_d(d_model, X_real, np.ones((half, 1)))
+        X_real = draw_images(images, half)
+        d_model.train_on_batch(X_real, np.ones((half, 1)))
         X_fake = g_model.predict(np.random.randn(half, latent_dim), verbose=0)
-        train_d(d_model, X_fake, np.zeros((half, 1)))
-        train_g(gan_model, d_model, np.random.randn(n, latent_dim), np.ones((n, 1)))
+        d_model.train_on_batch(X_fake, np.zeros((half, 1)))
+        gan_model.train_on_batch(np.random.randn(n, latent_dim), np.ones((n, 1)))
 
     return batch
 
@@ -65,10 +57,10 @@ def cgan_mnist(g_model, d_model, gan_model, images, labels, n, latent_dim):
         X_real, y_real = draw_real(images, labels, n)
         noise = np.random.randn(n, latent_dim)
         X_fake = g_model.predict([noise, y_real], verbose=0)
-        train_d(d_model, [X_real, y_real], np.ones((n, 1)))
-        train_d(d_model, [X_fake, y_real], np.zeros((n, 1)))
+        d_model.train_on_batch([X_real, y_real], np.ones((n, 1)))
+        d_model.train_on_batch([X_fake, y_real], np.zeros((n, 1)))
         new_labels = np.random.randint(0, 10, n).reshape(-1, 1)
-        train_g(gan_model, d_model, [noise, new_labels], np.ones((n, 1)))
+        gan_model.train_on_batch([noise, new_labels], np.ones((n, 1)))
 
     return batch
 
@@ -81,71 +73,71 @@ def acgan_mnist(g_model, d_model, gan_model, images, labels, n, latent_dim):
 
     def batch():
         X_real, y_real = draw_real(images, labels, half)
-        train_d(d_model, X_real, {"valid": np.ones((half, 1)), "class": y_real})
+        d_model.train_on_batch(X_real, [np.ones((half, 1)), y_real])
         noise, y_fake = latent_points(half)
         X_fake = g_model.predict([noise, y_fake], verbose=0)
-        train_d(d_model, X_fake, {"valid": np.zeros((half, 1)), "class": y_fake})
+        d_model.train_on_batch(X_fake, [np.zeros((half, 1)), y_fake])
         noise, y_gan = latent_points(n)
-        train_g(gan_model, d_model, [noise, y_gan], {"valid": np.ones((n, 1)), "class": y_gan})
+        gan_model.train_on_batch([noise, y_gan], [np.ones((n, 1)), y_gan])
 
     return batch
 
 
 def infogan_mnist(g_model, d_model, gan_model, images, labels, n, latent_dim):
     dq_model = gan_model.get_layer("d_and_q")
-    real, fake = keras.Input(images.shape[1:]), keras.Input(images.shape[1:])
-    outputs = dq_model(fake)
-    outputs |= {"on_real": dq_model(real)["real"]}
-    both = keras.Model([real, fake], outputs)
+    real = keras.Input(images.shape[1:])
+    fake = keras.Input(images.shape[1:])
+    p_real, _, _ = dq_model(real)
+    both = keras.Model([real, fake], [p_real, *dq_model(fake)])
     bce = "binary_crossentropy"
-    losses = {"on_real": bce, "real": bce, "category": "categorical_crossentropy", "codes": "mse"}
+    losses = [bce, bce, "categorical_crossentropy", "mean_squared_error"]
     both.compile(loss=losses, optimizer=d_model.optimizer)
 
     def latent_points():
         category = np.eye(10)[np.random.randint(0, 10, n)]
         codes = np.random.uniform(-1, 1, (n, 2))
         points = np.hstack([np.random.randn(n, latent_dim), category, codes])
-        return points, {"category": category, "codes": codes}
+        return points, category, codes
 
     def batch():
-        X_real, _ = draw_real(images, labels, n)
-        points, codes = latent_points()
+        X_real = draw_images(images, n)
+        points, category, codes = latent_points()
         X_fake = g_model.predict(points, verbose=0)
-        y = {"on_real": np.ones((n, 1)), "real": np.zeros((n, 1)), **codes}
-        dq_model.trainable = True
-        train_d(d_model, [X_real, X_fake], y, both)
-        points, codes = latent_points()
-        train_g(gan_model, d_model, points, {"real": np.ones((n, 1)), **codes})
+        both.train_on_batch([X_real, X_fake], [np.ones((n, 1)), np.zeros((n, 1)), category, codes])
+        points, category, codes = latent_points()
+        gan_model.train_on_batch(points, [np.ones((n, 1)), category, codes])
 
     return batch
 
 
 def ebgan_mnist(g_model, d_model, gan_model, images, labels, n, latent_dim):
-    margin, pt_weight = 10.0, 0.1  # the script's defaults
+    margin = 10.0  # the script's defaults
+    pt_weight = 0.1
 
     def energy_loss(is_real, energy):  # twice the mean over both halves: the sum of their means
         hinge = keras.ops.maximum(0.0, margin - energy)
         return 2 * keras.ops.mean(is_real * energy + (1 - is_real) * hinge)
+
+    def mean_energy(_, energy):
+        return keras.ops.mean(energy)
 
     def pulling_away(_, code):
         code = code / keras.ops.norm(code, axis=1, keepdims=True)
         cosines2 = keras.ops.square(keras.ops.matmul(code, keras.ops.transpose(code)))
         return (keras.ops.sum(cosines2) - keras.ops.trace(cosines2)) / (n * (n - 1))
 
-    d_model.compile(loss={"energy": energy_loss, "code": None}, optimizer=d_model.optimizer)
-    gan_model.compile(
-        loss={"energy": lambda _, energy: keras.ops.mean(energy), "code": pulling_away},
-        loss_weights={"energy": 1.0, "code": pt_weight},
-        optimizer=gan_model.optimizer,
-    )
+    d_model.compile(loss=[energy_loss, None], optimizer=d_model.optimizer)
+    losses = [mean_energy, pulling_away]
+    gan_model.compile(loss=losses, loss_weights=[1.0, pt_weight], optimizer=gan_model.optimizer)
     is_real = np.vstack([np.ones((n, 1)), np.zeros((n, 1))])
-    unused = {"energy": np.zeros((n, 1)), "code": np.zeros((n, 1))}
+    unused = np.zeros((n, 1))  # where a loss has no target
+    both_unused = np.zeros((2 * n, 1))
 
     def batch():
-        X_real, _ = draw_real(images, labels, n)
+        X_real = draw_images(images, n)
         X_fake = g_model.predict(np.random.randn(n, latent_dim), verbose=0)
-        train_d(d_model, np.vstack([X_real, X_fake]), {"energy": is_real})
-        train_g(gan_model, d_model, np.random.randn(n, latent_dim), unused)
+        d_model.train_on_batch(np.vstack([X_real, X_fake]), [is_real, both_unused])
+        gan_model.train_on_batch(np.random.randn(n, latent_dim), [unused, unused])
 
     return batch
 
@@ -154,24 +146,24 @@ def mlp_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
     y = np.vstack([np.full((n, 1), 0.9), np.zeros((n, 1))])
 
     def batch():
-        X_real, _ = draw_real(images, labels, n)
+        X_real = draw_images(images, n)
         X_fake = g_model.predict(np.random.randn(n, latent_dim), verbose=0)
-        train_d(d_model, np.vstack([X_real, X_fake]), y)
-        train_g(gan_model, d_model, np.random.randn(n, latent_dim), np.ones((n, 1)))
+        d_model.train_on_batch(np.vstack([X_real, X_fake]), y)
+        gan_model.train_on_batch(np.random.randn(n, latent_dim), np.ones((n, 1)))
 
     return batch
 
 
-def make_loop(script, g_model, d_model, gan_model, dataset, settings):
+def make_loop(script, given):
     """Return a function batch() that trains one batch of the tutorial's loop.
 
     The arguments are what `common.build` returns.
     """
-    images, labels = dataset if isinstance(dataset, list) else (dataset, None)
-    ranges = script.PIXEL_RANGE  # of mnist_gan.py a dict, by G's activation
-    low, high = ranges[settings.output] if isinstance(ranges, dict) else ranges
+    images, labels = common.images_and_labels(given["dataset"])
+    low, high = script.PIXEL_RANGE
     images = low + (high - low) / 255.0 * images.astype("float32")  # all at once, as the tutorials
-    labels = None if labels is None else labels.reshape(-1, 1)
+    if labels is not None:
+        labels = labels.reshape(-1, 1)
+    models = given["g_model"], given["d_model"], given["gan_model"]
     make = globals()[script.__name__]
-    n, latent_dim = settings.batch_size, settings.latent_dim
-    return make(g_model, d_model, gan_model, images, labels, n, latent_dim)
+    return make(*models, images, labels, given["n_batch"], given["latent_dim"])

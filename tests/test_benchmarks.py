@@ -1,8 +1,11 @@
 """What the benchmarks compare with: the tutorials' loops train, and the work is counted rightly."""
 
+import signal
 import subprocess
 import sys
+import tempfile
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,14 +20,35 @@ import tutorial_loops
 
 
 @pytest.mark.parametrize("name", common.SCRIPTS)
-def test_tutorials_loop_trains_d_and_g(name):
-    """On Keras 3 the loops as published leave D as it was, in less time."""
-    script, g_model, d_model, gan_model, *rest = common.build(name, "--batch-size", "8")
-    batch = tutorial_loops.make_loop(script, g_model, d_model, gan_model, *rest)
+def test_tutorials_loop_trains_d_and_g(name, monkeypatch):
+    """And the composite by itself moves nothing of D but BatchNormalization's averages.
+
+    So it does where a tutorial freezes all other layers of D.
+    """
+    script, given = common.build(name, "--batch-size", "8")
+    d_model = given["d_model"]
+    gan_model = given["gan_model"]
+    averages = [weight for weight in d_model.weights if "moving_" in weight.path]
+    train_on_batch = keras.Model.train_on_batch
+    n_updates_of_g = 0
+
+    def update(model, X, y):
+        nonlocal n_updates_of_g
+        before = values(learned(d_model))
+        averages_before = values(averages)
+        train_on_batch(model, X, y)
+        if model is gan_model:
+            n_updates_of_g += 1
+            assert not any(moved(before, learned(d_model)))
+            assert all(moved(averages_before, averages))
+
+    monkeypatch.setattr(keras.Model, "train_on_batch", update)
+    batch = tutorial_loops.make_loop(script, given)
     before = values(learned(gan_model))
     for _ in range(2):
         batch()
     assert all(moved(before, learned(gan_model)))
+    assert n_updates_of_g == 2
 
 
 @pytest.mark.parametrize("name", common.SCRIPTS)
@@ -39,21 +63,72 @@ def test_peers_in_pytorch_have_as_many_weights(name):
         pytorch_peers.make_peer(name, images, labels, 8, n_weights=7)
 
 
-@pytest.mark.parametrize("size, calls", [(20, [(0, 20), (20, 20), (40, 5)]), (None, [(0, 45)])])
-def test_batches_are_trained_as_the_script_does(monkeypatch, size, calls):
-    """20 a call; in a checkout without BATCHES_PER_CALL all of them in one."""
-    script, given = common.load("mlp_gan"), []
-    monkeypatch.setattr(script, "BATCHES_PER_CALL", size)
-    if size is None:
-        monkeypatch.delattr(script, "BATCHES_PER_CALL")
+def test_batches_are_trained_as_the_script_does(tmp_path, monkeypatch):
+    """In calls of 20, by the loop that `train` compiles over its own batch.
 
+    No file is left, and Ctrl-C does what it did.
+    """
+    script = common.load("mlp_gan")
+    handler = signal.getsignal(signal.SIGINT)
+    called = []
+
+    def compile_batches(train_batch):
+        def train_batches(step, n):
+            called.append((step, n))
+            return tf.repeat(train_batch(step)[None], 20, axis=0)
+
+        return train_batches
+
+    monkeypatch.setattr(script, "BATCHES_PER_CALL", 20)
+    monkeypatch.setattr(script, "compile_batches", compile_batches)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    common.make_run("mlp_gan", "--batch-size", "2")(45)
+    assert called == [(0, 20), (20, 20), (40, 5)]
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+OLD_SCRIPT = """
+import argparse
+import numpy as np
+import tensorflow as tf
+
+IMAGE_SHAPE = (28, 28, 1)
+called = []
+
+
+def make_train_step(g_model, d_model, gan_model, dataset, settings):
     def train_step(step, n):
-        given.append((step, n))
-        return tf.zeros(n)
+        called.append((step, n))
+        return tf.repeat(dataset[0][None, :settings.batch_size], n, axis=0)
 
-    monkeypatch.setattr(script, "make_train_step", lambda *_: train_step)
-    common.make_run("mlp_gan")(45)
-    assert given == calls
+    assert [g_model, d_model, gan_model] == ["G", "D", "G and D"]
+    assert all(tf.is_tensor(array) for array in dataset)
+    return train_step
+
+
+def train(g_model, d_model, gan_model, dataset, settings):
+    raise AssertionError("a run has been started")
+
+
+def main(argv):
+    while train("G", "D", "G and D", [np.zeros(9), np.ones(9)], argparse.Namespace(batch_size=8)):
+        pass
+"""
+
+
+@pytest.mark.parametrize("size, calls", [(20, [(0, 20), (20, 20), (40, 5)]), (None, [(0, 45)])])
+def test_batches_of_an_older_checkout(tmp_path, monkeypatch, size, calls):
+    """One with a `settings` object, and perhaps without BATCHES_PER_CALL: all are one call then."""
+    name = f"old_gan_{size}"
+    (tmp_path / f"{name}.py").write_text(OLD_SCRIPT)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    old = common.load(name, tmp_path)
+    if size is not None:
+        old.BATCHES_PER_CALL = size
+    common.make_run(name, root=tmp_path)(45)
+    assert old.called == calls
 
 
 def test_two_checkouts_are_compared(tmp_path):

@@ -1,17 +1,20 @@
 """The pages in docs/: links hold, every script has its page, and the commands are understood."""
 
 import ast
-import importlib
 import json
 import re
 import shlex
+import sys
+from pathlib import Path
 
+import copies
 import distribute
+import exercise
 import h5py
-import mistakes
 import page as page_tool
 import pytest
 import stages
+import test_tutorials
 from conftest import ROOT
 from helpers import PATHS
 
@@ -19,7 +22,7 @@ import evaluate
 import generate
 import generator_files
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def anchors(page):
@@ -35,11 +38,20 @@ def links(page):
 
 
 def commands(page):
-    """Return the commands of a page but for those that CI runs: (program, its arguments)."""
+    """Return the commands of a page but for those that CI runs: (program, its arguments).
+
+    A variable of the shell is 1.
+    """
     text = re.sub(r"^<!-- CI runs .*?^```$", "", page.read_text(), flags=re.M | re.S)
-    found = re.findall(r"(?:^ *|`)python ([\w/]+\.py)([^`\n]*)", text, re.M)
-    # in a list of commands a description stands behind wide space
-    return [(program, shlex.split(rest.split("    ")[0])) for program, rest in found]
+    text = text.replace("\\\n", " ")  # a command on several lines
+    found = re.findall(r"(?:^ *|`)(?:[A-Z_]+=\d+ )?python ([\w/]+\.py)([^`\n]*)", text, re.M)
+    return [(program, split(rest)) for program, rest in found]
+
+
+def split(rest):
+    """Split the rest of a line with a command into its arguments."""
+    command, _, _ = rest.strip().partition("    ")  # in a list a description stands behind it
+    return shlex.split(re.sub(r"\$\w+", "1", command))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
@@ -101,22 +113,24 @@ class UnderstoodError(Exception):
 def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsys):
     """Every program is there, and takes its flags: it is stopped when it loads the data."""
     monkeypatch.chdir(tmp_path)  # where no run stands in the way
-    (tmp_path / "runs").mkdir()
+    Path("runs").mkdir()
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the tools add the folder of the script
+    for path in PATHS.values():
+        link = tmp_path / path.relative_to(ROOT)
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(path)
+    import_script = stages.import_script
 
     def understood(path=None):
         raise UnderstoodError
 
     def imported(path):
-        assert (ROOT / path) in PATHS.values(), path
-        script = importlib.import_module(path.stem)
-        monkeypatch.setattr(script, "load_real_samples", understood)
-        for name in ("print", "train", "make_train_step", "generate_real_samples"):
-            # which the tools replace: put back after the test
-            monkeypatch.setattr(script, name, getattr(script, name, print), raising=False)
+        script = import_script(path)
+        script.load_real_samples = understood
         return script
 
-    tools = {"stages": stages, "distribute": distribute, "mistakes": mistakes}
-    for tool in (stages, distribute):
+    tools = {"stages": stages, "distribute": distribute, "exercise": exercise, "page": page_tool}
+    for tool in (stages, distribute, exercise):
         monkeypatch.setattr(tool, "import_script", imported)
     programs = {path.relative_to(ROOT).as_posix(): path for path in PATHS.values()}
     for program, arguments in commands(page):
@@ -129,15 +143,66 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         elif program in programs:
             if "--help" not in arguments:
                 with pytest.raises(UnderstoodError):
-                    imported(programs[program].relative_to(ROOT)).main(arguments)
+                    imported(programs[program]).main(arguments)
+        elif program == "tools/exercise.py" and len(arguments) == 1:  # lists those of a script
+            exercise.main(arguments)
         elif program.startswith("tools/"):
             with monkeypatch.context() as patch, pytest.raises(UnderstoodError):
-                patch.setattr(generate, "choose_snapshot", understood)
-                (tools | {"page": page_tool})[program[6:-3]].main(arguments)
+                patch.setattr(generate, "choose_snapshot", understood)  # of tools/page.py
+                tools[Path(program).stem].main(arguments)
         else:
             assert program.startswith(("benchmarks/", "tests/")), program
-        for path in (*tmp_path.glob("runs/*/*"), *tmp_path.glob("runs/*/")):
-            path.rmdir() if path.is_dir() else path.unlink()
+
+
+def section(page, heading):
+    """Return the text below a heading of the third level."""
+    _, _, text = page.read_text().partition(f"\n### {heading}\n")
+    return text.partition("\n### ")[0]
+
+
+def test_the_table_of_calls_is_that_of_the_scripts():
+    """Every function stands there once for every script, with its arguments and their defaults."""
+    text = section(ROOT / "CONTRIBUTING.md", "With what the functions are called")
+    rows = re.findall(r"^\| `(\w+)(\(.*?\))`.* \| (.*) \|$", text, re.M)
+    listed = {}
+    for function, arguments, where in rows:
+        named = re.findall(r"`(\w+)\.py`", where)
+        if not named:
+            assert where in ("all", "all others"), where
+            named = [name for name in PATHS if (function, name) not in listed]
+        for name in named:
+            assert (function, name) not in listed, (function, name)
+            listed[function, name] = ast.parse(f"def f{arguments}: pass").body[0].args
+    functions = {function for function, _, _ in rows}
+    assert {"make_train_batch", *test_tutorials.N_ARGUMENTS} == functions
+    assert len(listed) == len(functions) * len(PATHS)
+    for (function, name), expected in listed.items():
+        script = ast.parse(PATHS[name].read_text())
+        found = next(x.args for x in script.body if getattr(x, "name", "") == function)
+        for k, default in enumerate(expected.defaults):
+            if ast.unparse(default) == "...":
+                expected.defaults[k] = found.defaults[k]
+        assert ast.unparse(found) == ast.unparse(expected), (function, name)
+
+
+def constants(text):
+    """Return the names of the constants that a script assigns."""
+    assigned = [node.targets[0] for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+    return {target.id for target in assigned if isinstance(target, ast.Name)}
+
+
+def test_the_tables_of_constants_are_those_of_the_scripts():
+    text = section(ROOT / "CONTRIBUTING.md", "The constants")
+    for part, table in enumerate(text.split("In the block")):
+        cells = re.findall(r"^\| (`.*?`) \|", table, re.M)
+        named = set(re.findall(r"`(\w+)`", " ".join(cells)))
+        rooms = [copies.split(path.name, path.read_text())[part] for path in PATHS.values()]
+        assert named == set.union(*map(constants, rooms))
+
+
+def test_the_citation_names_the_newest_version():
+    newest = re.search(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert f'\nversion: "{newest}"\n' in (ROOT / "CITATION.cff").read_text()
 
 
 def test_the_page_on_snapshots_describes_what_generate_reads(tmp_path):

@@ -1,18 +1,24 @@
 """The README's commands, and those of docs/training.md, run as written; CI runs three blocks."""
 
 import importlib
+import inspect
+import os
 import re
 import shutil
+import subprocess
 import sys
 
+import exercise
+import keras
 import matplotlib.pyplot as plt
-import mistakes
+import numpy as np
 import page
 import pytest
 import stages
 import tensorflow as tf
 from conftest import ROOT
-from helpers import DIGITS, PATHS, data_of
+from helpers import DIGITS, PATHS, data_of, learned, moved, values
+from keras.src.backend.tensorflow import trainer
 from test_docs import commands
 
 import evaluate
@@ -20,6 +26,7 @@ import generate
 from evaluation import judge
 
 README = (ROOT / "README.md").read_text()
+TRAINING = (ROOT / "docs/training.md").read_text()
 BLOCKS = re.findall(r"^<!-- CI runs this block -->\n```sh\n(.*?)^```$", README, re.M | re.S)
 COMMANDS = commands(ROOT / "README.md") + commands(ROOT / "docs/training.md")
 SHORT = ["--batch-size", "8", "--steps-per-epoch", "1", "--epochs", "1"]
@@ -55,21 +62,18 @@ def test_flags_are_those_that_every_script_has(capsys):
 
 
 def test_troubleshooting_quotes_what_is_printed():
-    """Each text up to the dots stands in a program; URL fetch failure is Keras' own."""
-    table = (ROOT / "docs/training.md").read_text().partition("## Troubleshooting")[2]
+    """Each text up to the dots stands in a program of ours, or in Keras' trainer."""
+    table = TRAINING.partition("## Troubleshooting")[2]
     cells = re.findall(r"^\| (.*?) \|", table, re.M)
     quoted = [text for cell in cells for text in cell.split("`")[1::2]]
-    sources = [
-        ROOT / name
-        for name in ("cgan_mnist.py", "generate.py", "generator_files.py", "latent.py", "sheets.py")
-    ]
-    source = " ".join(path.read_text() for path in sources)
+    names = "cgan_mnist.py", "generate.py", "generator_files.py", "latent.py", "sheets.py"
+    source = " ".join((ROOT / name).read_text() for name in names) + inspect.getsource(trainer)
     source = re.sub(r'"\s+f?"', "", source)  # texts over two lines
     source = re.sub(r"\{[^{}]*\}", "...", source)
     for text in quoted:
         if text.startswith(("URL fetch failure", "No matching", "--", "generate.py")):
-            continue
-        for part in re.split(r"\.\.\.|GPU 0|\('n', 28, 28, 1\)", text):
+            continue  # Keras' loader, pip, flags, programs
+        for part in text.split("..."):
             assert part.strip() in source, part
 
 
@@ -82,10 +86,30 @@ def shorten(program, arguments):
     return [*arguments, *data, *SHORT]
 
 
+def run_tool(name, arguments):
+    """Run a command of tools/, which are named in README and docs/training.md."""
+    if name == "page":
+        page.main(arguments)
+        assert os.path.getsize(arguments[-1]) > 2**20
+        return
+    if name == "exercise" and len(arguments) == 1:  # lists those of a script
+        exercise.main(arguments)
+        return
+    script = arguments[0].removesuffix(".py")
+    part = arguments[1]
+    {"stages": stages, "exercise": exercise}[name].main(shorten(script, arguments))
+    if part in ("data", "untrained"):
+        assert os.path.exists(f"runs/{script}/{part}_plot.png")
+    if name == "exercise":
+        assert os.path.exists(f"runs/{script}_{part}/generator_model_001.h5")
+        shutil.rmtree(f"runs/{script}_{part}")  # another line trains it again
+
+
 def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
     """In order, in one folder; shortened, and with the samples where no data set is named."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(stages, "N_BATCHES", 2)
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)  # Ctrl-C ends the tests
     monkeypatch.setattr(sys, "path", [*sys.path])  # the tools add the folder of the script
     for name in ("samples", "variants", *(path.name for path in ROOT.glob("*_*.py"))):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -103,16 +127,7 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
             assert capsys.readouterr().err == ""
             continue
         if program.startswith("tools/"):
-            if name == "page":
-                page.main(arguments)
-                assert (tmp_path / arguments[-1]).stat().st_size > 2**20
-                continue
-            script, part = arguments[0].removesuffix(".py"), arguments[1]
-            {"stages": stages, "mistakes": mistakes}[name].main(shorten(script, arguments))
-            if part in ("data", "untrained"):
-                assert (tmp_path / f"runs/{script}/{part}_plot.png").exists()
-            if name == "mistakes":
-                assert (tmp_path / f"runs/{script}_{part}/generator_model_001.h5").exists()
+            run_tool(name, arguments)
             continue
         if program == "evaluate.py":
             monkeypatch.setenv("KERAS_HOME", str(tmp_path))
@@ -131,3 +146,72 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
         tf.config.run_functions_eagerly(True)  # compiling takes longer than a batch
         script.main(shorten(name, arguments))
         tf.config.run_functions_eagerly(False)
+
+
+FAKE_PYTHON = """#!/bin/sh
+echo "$@" >> calls
+n=$(wc -l < calls)
+set -- $STATUSES
+shift $((n - 1))
+exit $1
+"""
+SMALL = {"n_epochs = 100\n": "n_epochs = 10\n", "n_batch = 256\n": "n_batch = 8\n"}  # of the loop
+
+
+def shell_loop():
+    """Return the loop over seeds in docs/training.md."""
+    [loop] = re.findall(r"^```sh\n(for seed .*?)^```$", TRAINING, re.M | re.S)
+    return loop
+
+
+@pytest.mark.parametrize(
+    "statuses, n_runs", [([0], 1), ([3, 3, 0], 3), ([3, 2], 2), ([130], 1), ([3] * 5, 5)]
+)
+def test_the_loop_over_seeds_ends_at_the_first_success_and_at_other_errors(
+    statuses, n_runs, tmp_path
+):
+    """In the place of Python a program notes what it was called with, and fails as it is told."""
+    fake = tmp_path / "python"
+    fake.write_text(FAKE_PYTHON)
+    fake.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    statuses = " ".join(map(str, statuses))
+    subprocess.run(
+        ["sh", "-c", shell_loop()],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path, "STATUSES": statuses},
+        timeout=60,
+    )
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert len(calls) == n_runs
+    for seed, call in enumerate(calls, 1):
+        program, *arguments = call.split()
+        settings = importlib.import_module(program.removesuffix(".py")).make_parser()
+        settings = settings.parse_args(arguments)
+        assert (settings.on_collapse, settings.seed) == ("stop", seed)
+    assert len({call.partition("--out")[2] for call in calls}) == n_runs
+
+
+def test_the_lines_of_python_train(tmp_path, monkeypatch, eagerly):
+    """The tutorial's last lines, and its loop in the place of the last of them, on few images."""
+    monkeypatch.chdir(tmp_path)
+    script = importlib.import_module("mnist_gan")
+    with np.load(DIGITS) as file:
+        few = file["x_train"][:8]
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: ((few, None), (few, None)))
+    monkeypatch.setattr(script.train, "__defaults__", (1, 8, None))
+    _, _, text = TRAINING.partition("\n## Called as the tutorial calls it\n")
+    lines, loop, *_ = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    for old, new in SMALL.items():
+        assert old in loop
+        loop = loop.replace(old, new)
+    *before, last = lines.splitlines()
+    defined = {}
+    exec("\n".join(before), defined)
+    saved = {last: "runs/mnist_gan/generator_model_001.h5", loop: "generator_model_010.h5"}
+    for code, path in saved.items():
+        weights = learned(defined["gan_model"])
+        was = values(weights)
+        exec(code, defined)
+        assert all(moved(was, weights)), code
+        assert os.path.getsize(path) > 0

@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import shutil
+import signal
 
 import keras
 import matplotlib.image
@@ -47,6 +48,17 @@ def as_drawn(images):
     return images if images.shape[-1] == 3 else np.repeat(1 - images, 3, axis=-1)
 
 
+def initial_generator(script):
+    """Build the generator that a run with seed 1 begins with."""
+    keras.utils.set_random_seed(1)
+    latent_dim = script.DEFAULTS["latent_dim"]
+    if script.__name__ == "infogan_mnist":
+        script.define_discriminator(10, 2)
+        return script.define_generator(latent_dim + 10 + 2)
+    script.define_discriminator()
+    return script.define_generator(latent_dim)
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_data_and_untrained_grids(name, tmp_path, capsys):
     script = importlib.import_module(name)
@@ -63,14 +75,13 @@ def test_data_and_untrained_grids(name, tmp_path, capsys):
     side = 7 if name == "cifar10_gan" else 10
     assert shown.shape[:2] == (side, side)
     # it shows the latent points of the later grids, drawn by a G with its initial weights
-    keras.utils.set_random_seed(1)
-    script.define_discriminator()
-    g_model = script.define_generator()
-    low, high = script.PIXEL_RANGE["sigmoid"] if name == "mnist_gan" else script.PIXEL_RANGE
+    g_model = initial_generator(script)
+    low, high = script.PIXEL_RANGE
     image = (g_model.predict(grid_point(name, 2, 4), verbose=0)[0] - low) / (high - low)
     np.testing.assert_allclose(shown[2, 4], as_drawn(image), atol=0.01)
 
-    # nothing else is written or said
+    # nothing else is written, in the current folder neither, or said
+    assert [path.name for path in tmp_path.iterdir()] == ["shown"]
     pictures = ["data_plot.png", "untrained_plot.png"]
     assert sorted(path.name for path in (tmp_path / "shown").iterdir()) == pictures
     said = capsys.readouterr()
@@ -97,9 +108,9 @@ def test_summaries_and_diagrams(name, capsys):
 
 def test_without_graphviz_the_summaries_come_with_a_line_of_advice(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
-    show("mnist_gan", "models", "--upsample", "nearest")
+    show("mnist_gan", "models", "--latent-dim", 7)
     out, err = capsys.readouterr()
-    assert out.count("Total params") == 3 and "UpSampling2D" in out
+    assert out.count("Total params") == 3 and f"{(7 + 1) * 6272:,}" in out  # G's first layer
     assert err.count("\n") == 1 and "apt-get install graphviz" in err
 
 
@@ -125,18 +136,63 @@ def test_discriminator_alone_soon_tells_random_pixels(name, monkeypatch, capsys)
         assert rates[0].min() < 90  # it had to learn
 
 
-def test_discriminator_sees_real_images_as_in_a_run(monkeypatch):
-    script, *models, dataset, settings = prepare("mnist_gan", "--output", "tanh")
-    draw, drawn = script.generate_real_samples, []
+def listen(monkeypatch, layer):
+    """Return a list that will hold what the layer is called with, as arrays."""
+    heard = []
+    call = layer.call
 
-    def generate_real_samples(dataset, n_samples, seed, output="sigmoid"):
-        drawn.append(draw(dataset, n_samples, seed, output))
+    def listening(x):
+        heard.append(x.numpy())
+        return call(x)
+
+    monkeypatch.setattr(layer, "call", listening)
+    return heard
+
+
+def test_discriminator_sees_real_images_as_in_a_run_and_random_pixels(monkeypatch):
+    script, given = prepare("mlp_gan", "--batch-size", 32)
+    draw = script.generate_real_samples
+    drawn = []
+
+    def generate_real_samples(*args):
+        drawn.append(draw(*args))
         return drawn[-1]
 
     monkeypatch.setattr(script, "generate_real_samples", generate_real_samples)
+    monkeypatch.setattr(stages, "N_BATCHES", 2)
+    seen = listen(monkeypatch, given["d_model"].layers[0])
+    stages.train_discriminator(script, None, given)
+    assert len(drawn) == len(seen) == 2
+    for (images, _), both in zip(drawn, seen, strict=True):
+        real, random = np.split(both, 2)
+        assert len(real) == 16
+        np.testing.assert_array_equal(real, images)
+        assert -1 <= random.min() < -0.99 and 0.99 < random.max() <= 1
+        assert abs(random.mean()) < 0.02
+
+
+def test_random_pixels_come_with_the_labels_of_real_images(monkeypatch):
+    script, given = prepare("cgan_mnist", "--batch-size", 64)
     monkeypatch.setattr(stages, "N_BATCHES", 1)
-    stages.train_discriminator(script, None, models, dataset, settings)
-    assert np.min(drawn[0][0]) < -0.9 and len(drawn) == 1
+    embeddings = [x for x in given["d_model"].layers if isinstance(x, keras.layers.Embedding)]
+    seen = listen(monkeypatch, embeddings[0])
+    stages.train_discriminator(script, None, given)
+    of_real, of_random = np.split(seen[0], 2)
+    assert len(set(of_real.ravel())) > 5
+    np.testing.assert_array_equal(of_real, of_random)
+
+
+def test_ctrl_c_ends_a_stage_at_once(monkeypatch):
+    """In a run it asks for a checkpoint first."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    during = []
+
+    def look(*args):
+        during.append((signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)))
+
+    monkeypatch.setitem(stages.STAGES, "data", look)
+    show("mlp_gan", "data", "--data", DIGITS)
+    assert during == [before]
 
 
 def test_a_script_elsewhere(tmp_path):
@@ -168,10 +224,12 @@ def test_own_data(tmp_path):
 
 def test_a_run_is_not_touched_by_a_stage(tmp_path):
     """It does not hinder the stage either; with --resume its settings are taken."""
-    *_, settings = prepare("cgan_mnist", "--seed", 5)
+    script, given = prepare("cgan_mnist", "--seed", 5)
+    settings = vars(given["run"].settings) | {"data": str(DIGITS), "dataset": {"sha256": "any"}}
+    settings |= {"run_format": script.RUN_FORMAT, "script": "cgan_mnist.py"}
     out = tmp_path / "shown"
     out.mkdir()
-    stood = json.dumps(vars(settings) | {"out": str(out), "data": str(DIGITS)}, default=str)
+    stood = json.dumps(settings, default=str)
     (out / "settings.json").write_text(stood)
     drawn = []
     for flags in (), ("--seed", 5), ("--resume",):
@@ -194,9 +252,9 @@ def test_a_run_is_not_touched_by_a_stage(tmp_path):
         ),
         ("SCRIPT nothing", r"stages\.py: error: .*nothing.*data.*discriminator.*"),
         ("SCRIPT", r"stages\.py: error: .*stage"),
-        ("SCRIPT models --batch-size 1", r"cgan_mnist\.py: error: --batch-size .*"),
+        ("SCRIPT models --batch-size 1", r"cgan_mnist\.py: error: .*--batch-size.*"),
         ("SCRIPT models --nothing", r"cgan_mnist\.py: error: .*--nothing"),
-        ("SCRIPT data --data none.npz", r"cgan_mnist\.py: error: none\.npz: .*"),
+        ("SCRIPT data --data none.npz", r"cgan_mnist\.py: error: .*none\.npz.*"),
         ("SCRIPT untrained --out file/shown", r"cgan_mnist\.py: error: .*file/shown'"),
         ("SCRIPT data --resume", r"cgan_mnist\.py: error: no run .*runs/cgan_mnist.*--out"),
     ],

@@ -1,4 +1,4 @@
-"""The tutorials' own lines, typed after `from SCRIPT import *`, as a reader would who has one open."""
+"""The tutorials' own lines, typed after `from SCRIPT import *`, as a reader would type them."""
 
 import importlib
 import inspect
@@ -272,7 +272,7 @@ def test_numbers_in_signatures_are_the_scripts_defaults(name):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_samplers_take_seeds_bytes_and_scaled_floats(name, type_lines):
-    """Without a seed they draw anew; images that are scaled already, as floats, stay as they are."""
+    """Without a seed they draw anew; images that are floats, and so scaled, stay as they are."""
     script = importlib.import_module(name)
     dataset = type_lines(name, define(name))["dataset"]
     images = dataset[0] if name in LABELLED else dataset

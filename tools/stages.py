@@ -26,33 +26,36 @@ from pathlib import Path
 import numpy as np
 
 N_BATCHES = 100  # that D trains alone
-# functions of a training script that are used here
-PARTS = {"generate_real_samples", "save_plot", "summarize_performance", "save_files"}
+# functions that tell a training script from other files; the tools call or replace them
+PARTS = {"generate_real_samples", "save_plot", "summarize_performance", "make_train_batch"}
 PARTS |= {"train", "main"}
+BEFORE = -1  # the epoch before the first, 0; a script numbers its grids from 1, so this one is
+GRID = "generated_plot_e000.png"
 
 
-def show_data(script, out, models, dataset, settings):
+def show_data(script, out, given):
     """Draw the first real images, 25 grey ones or 49 in colour as the tutorials do."""
-    images = script.keras.tree.flatten(dataset)[0]
-    side = min(5 if images.shape[-1] == 1 else 7, math.isqrt(len(images)))
-    script.save_plot(images[: side * side], out / "data_plot.png", (0, 255), side)
+    dataset = given["dataset"]
+    images = dataset[0] if isinstance(dataset, list) else dataset
+    side = 5 if images.shape[-1] == 1 else 7
+    side = min(side, math.isqrt(len(images)))
+    low, high = script.PIXEL_RANGE
+    examples = low + (high - low) * (images[: side * side] / 255)
+    scratch = given["run"].out
+    script.save_plot(examples, BEFORE, n=side, out=scratch)
+    shutil.copyfile(scratch / GRID, out / "data_plot.png")
     print(out / "data_plot.png")
 
 
-def show_models(script, out, models, dataset, settings):
+def show_models(script, out, given):
     """Print the summaries of the three models and draw them with Graphviz."""
-    g_model, d_model, gan_model = models
-    layers = d_model, *d_model.layers
-    kept = [layer.trainable for layer in layers]
-    for layer in layers:  # frozen by define_gan, which is true in the composite only
-        layer.trainable = True
-    d_model.summary()
-    for layer, trainable in zip(layers, kept, strict=True):
-        layer.trainable = trainable
-    g_model.summary()
-    gan_model.summary()
+    models = {"discriminator": given["d_model"], "generator": given["g_model"]}
+    models["gan"] = given["gan_model"]
+    for model in models.values():
+        model.optimizer = None  # once built, its own weights would be counted among the model's
+        model.summary()
     try:
-        for name, model in ("discriminator", d_model), ("generator", g_model), ("gan", gan_model):
+        for name, model in models.items():
             path = out / f"{name}_plot.png"
             # the default, "ortho", crashes Graphviz 2.43 where a model has two inputs
             script.keras.utils.plot_model(model, path, show_shapes=True, splines="spline")
@@ -61,16 +64,17 @@ def show_models(script, out, models, dataset, settings):
         print("For the diagrams install Graphviz: apt-get install graphviz", file=sys.stderr)
 
 
-def show_untrained(script, out, models, dataset, settings):
+def show_untrained(script, out, given):
     """Draw the grid that a run would draw after no epoch at all."""
-    script.save_files = lambda *args: None
-    g_model, d_model, _ = models
-    script.summarize_performance(0, g_model, d_model, dataset, settings)
-    shutil.copyfile(settings.out / "generated_plot_e000.png", out / "untrained_plot.png")
+    given["d_model"].jit_compile = False  # for evaluate(): it would compile longer than it runs
+    names = inspect.signature(script.summarize_performance).parameters
+    arguments = {name: given[name] for name in names if name in given}
+    script.summarize_performance(BEFORE, **arguments)
+    shutil.copyfile(given["run"].out / GRID, out / "untrained_plot.png")
     print(out / "untrained_plot.png")
 
 
-def train_discriminator(script, out, models, dataset, settings):
+def train_discriminator(script, out, given):
     """Train D alone to tell real images from random pixels; print a line per batch.
 
     Of D's outputs only the single number learns: the probability that an image is real or, where D
@@ -78,36 +82,38 @@ def train_discriminator(script, out, models, dataset, settings):
     others. Both kinds of images go through D in one batch: in a batch of one kind,
     BatchNormalization would take away what tells it from the other.
     """
-    keras, tf, whole = script.keras, script.tf, models[1]
-    for layer in whole.layers:  # define_gan froze them
-        layer.trainable = True
+    keras = script.keras
+    tf = script.tf
+    settings = given["run"].settings
+    whole = given["d_model"]
     single = [output.shape[-1] for output in whole.outputs].index(1)
     d_model = keras.Model(whole.inputs, whole.outputs[single])
-    loss = keras.losses.get(keras.tree.flatten(whole.loss)[single]) if whole.loss else None
-    dataset = keras.tree.map_structure(tf.constant, dataset)
-    # a script's function may want more of the settings, such as mnist_gan.py's --output
-    names = list(inspect.signature(script.generate_real_samples).parameters)[3:]
-    own = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+    weights = d_model.trainable_variables
+    loss = None
+    if whole.loss:
+        losses = keras.tree.flatten(whole.loss)
+        loss = keras.losses.get(losses[single])
+    dataset = keras.tree.map_structure(tf.constant, given["dataset"])  # kept on the device
+    low, high = script.PIXEL_RANGE
     half_batch = settings.batch_size // 2
     for i in range(N_BATCHES):
         seeds = tf.random.split((settings.seed, i), 2)
-        X_real, y_real = script.generate_real_samples(dataset, half_batch, seeds[0], **own)
+        X_real, y_real = script.generate_real_samples(dataset, half_batch, seeds[0])
         X_real, *labels = keras.tree.flatten(X_real)
-        low, high = np.min(X_real), np.max(X_real)
         X_fake = tf.random.stateless_uniform(X_real.shape, seeds[1], low, high)
-        pairs = (X_real, X_fake), *zip(labels, labels, strict=True)
-        X = [tf.concat(pair, 0) for pair in pairs][: len(d_model.inputs)]
-        y = tf.concat([y_real, tf.zeros_like(y_real)], 0)
+        X = [tf.concat([X_real, X_fake], axis=0)]
+        if len(d_model.inputs) == 2:  # D sees the label, too: random pixels get those of the images
+            X.append(tf.concat([*labels, *labels], axis=0))
+        y = tf.concat([y_real, tf.zeros_like(y_real)], axis=0)
         with tf.GradientTape() as tape:
             answers = d_model(X, training=True)
             real, fake = tf.split(answers, 2)
-            if loss:
-                d_loss = tf.reduce_mean(loss(y, answers))
-                line = f"real={np.mean(real > 0.5):.0%} fake={np.mean(fake < 0.5):.0%}"
-            else:
+            if loss is None:
                 d_loss = tf.reduce_mean(real + tf.maximum(0.0, settings.margin - fake))
                 line = f"real={np.mean(real):.3f} fake={np.mean(fake):.3f}"
-        weights = d_model.trainable_variables
+            else:
+                d_loss = tf.reduce_mean(loss(y, answers))
+                line = f"real={np.mean(real > 0.5):.0%} fake={np.mean(fake < 0.5):.0%}"
         whole.optimizer.apply(tape.gradient(d_loss, weights), weights)
         print(f">{i + 1} {line}", flush=True)
 
@@ -132,42 +138,61 @@ def import_script(path):
     return script
 
 
-def parse_arguments(argv, name, doc, part, choices, what, out):
-    """Return the script, imported, which of the choices, --out or None, and the script's flags."""
-    about, own = doc.splitlines()[0], "All other flags are those of the script."
-    parser = argparse.ArgumentParser(name, argparse.SUPPRESS, about, own)
+def parse_arguments(argv):
+    """Return the script, imported, the stage, --out or None, and the script's own flags."""
+    about = __doc__.splitlines()[0]
+    own = "All other flags are those of the script."
+    parser = argparse.ArgumentParser("stages.py", argparse.SUPPRESS, about, own)
     parser.add_argument("script", type=Path, metavar="SCRIPT.py", help="a training script")
-    parser.add_argument(part, choices=choices, help=what)
-    parser.add_argument("--out", metavar="DIR", type=Path, help=f"default: {out}")
+    parser.add_argument("stage", choices=STAGES, help="what to look at")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="default: runs/<script>")
     args, flags = parser.parse_known_args(argv)
     try:
-        return import_script(args.script), getattr(args, part), args.out, flags
+        script = import_script(args.script)
     except ValueError as error:
         parser.error(str(error))
+    return script, args.stage, args.out, flags
+
+
+def do_nothing(run):
+    """Stand in for a run's way to end on Ctrl-C: after a checkpoint."""
+
+
+def print_errors(*text, file=None, **options):
+    """Stand in for a script's print: what it says of a run is left out, but not what went wrong."""
+    if file is sys.stderr:
+        print(*text, file=file, **options)
+
+
+def save_blank_data(shape, path):
+    """Save ten black images with ten labels, for stages that show none."""
+    np.savez(path, x_train=np.zeros((10, *shape), np.uint8), y_train=range(10))
 
 
 def main(argv=None):
-    script, stage, out, flags = parse_arguments(
-        argv, "stages.py", __doc__, "stage", STAGES, "what to look at", "runs/<script>"
-    )
-    out = out or Path("runs", script.__name__)
-    script.print = lambda *args, **kwargs: None  # what the script says is about a run
-    with tempfile.TemporaryDirectory() as scratch:
+    script, stage, out, flags = parse_arguments(argv)
+    if out is None:
+        out = Path("runs", script.__name__)
+    signature = inspect.signature(script.train)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
 
-        def show(g_model, d_model, gan_model, dataset, settings):
+        def show(*args):
+            given = signature.bind(*args).arguments
+            given["run"].out = scratch  # where summarize_performance writes
             out.mkdir(parents=True, exist_ok=True)
-            settings.out = Path(scratch)
-            STAGES[stage](script, out, (g_model, d_model, gan_model), dataset, settings)
+            STAGES[stage](script, out, given)
 
         script.train = show
+        script.print = print_errors
+        script.Run.end_on_signals = do_nothing  # Ctrl-C ends a stage at once
         if "--resume" in flags:  # look at the run in --out, with its settings and its data
-            flags += ["--out", str(out)]
+            flags = [*flags, "--out", str(out)]
         else:  # in a folder that holds no run, which would be refused
-            flags += ["--out", scratch]
-            if stage in ("models", "untrained"):  # blank images will do
-                blank = np.zeros((10, *script.IMAGE_SHAPE), np.uint8)
-                np.savez(f"{scratch}/blank.npz", x_train=blank, y_train=range(10))
-                flags = ["--data", f"{scratch}/blank.npz", *flags]
+            flags = [*flags, "--out", folder]
+            if stage in ("models", "untrained"):
+                save_blank_data(script.IMAGE_SHAPE, scratch / "blank.npz")
+                flags = ["--data", str(scratch / "blank.npz"), *flags]
         script.main(flags)
 
 
