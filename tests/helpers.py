@@ -65,6 +65,13 @@ def prepare(name, *flags):
     return script, handed
 
 
+def d_optimizer(handed):
+    """Return the optimizer of D's update once it is compiled: infogan_mnist's moves Q, too."""
+    if "n_cat" in handed:
+        return handed["gan_model"].get_layer("d_and_q").optimizer
+    return handed["d_model"].optimizer
+
+
 class Compiled(Exception):
     """Carries the compiled loop out of a script's `train`."""
 

@@ -213,13 +213,13 @@ def shared_run(handlers):
 
 
 def test_a_signal_waits_for_the_next_pause_and_a_second_one_does_not(shared_run):
-    shared_run.pause(0)
+    shared_run.save_or_stop(0)
     os.kill(os.getpid(), signal.SIGTERM)  # while a call of the compiled loop trains
     assert not shared_run.stopped and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert shared_run.checkpoints.steps == []
     shared_run.step = 5
     with pytest.raises(SystemExit) as end:
-        shared_run.pause(0)
+        shared_run.save_or_stop(0)
     assert end.value.code == 130 and shared_run.checkpoints.steps == [5]
 
 
@@ -233,10 +233,10 @@ def test_a_signal_while_the_workers_talk_waits_for_the_next_pause(shared_run, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(one_script_alone, "is_due", signal_meanwhile)
-        shared_run.pause(0)  # the others were told of no signal
+        shared_run.save_or_stop(0)  # the others were told of no signal
     assert not shared_run.stopped and shared_run.checkpoints.steps == []
     with pytest.raises(SystemExit):
-        shared_run.pause(0)
+        shared_run.save_or_stop(0)
 
 
 def test_a_worker_evaluates_as_keras_does():
@@ -257,8 +257,8 @@ def test_a_worker_evaluates_as_keras_does():
 
 def test_checkpoints_are_saved_by_the_clock(shared_run):
     shared_run.saved = time.monotonic() - 61
-    shared_run.pause(0)
-    shared_run.pause(0)
+    shared_run.save_or_stop(0)
+    shared_run.save_or_stop(0)
     assert shared_run.checkpoints.steps == [0]
 
 

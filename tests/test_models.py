@@ -17,6 +17,7 @@ from helpers import (
     INFOGANS,
     SCRIPTS,
     compiled_loop,
+    d_optimizer,
     learned,
     moved,
     prepare,
@@ -62,7 +63,7 @@ def test_d_update_moves_all_of_d_and_g_update_all_of_g(name, eagerly):
     assert d_weights and g_weights and bool(q_weights) == (name in INFOGANS)
 
     # with the learning rate of the other update at 0, what moves is this update's
-    optimizers = d_model.optimizer, gan_model.optimizer
+    optimizers = d_optimizer(handed), gan_model.optimizer
     rates = [float(optimizer.learning_rate) for optimizer in optimizers]
     for k, own, other in (
         (0, d_weights + q_weights, g_weights),
@@ -334,10 +335,10 @@ def test_compiled_step_equals_the_plain_loop(name, flags, monkeypatch):
 
     script, handed = prepared()
     monkeypatch.setattr(script, "BATCHES_PER_CALL", N_STEPS)
-    d_model, gan_model = handed["d_model"], handed["gan_model"]
+    gan_model = handed["gan_model"]
     np.testing.assert_equal(values(gan_model.weights), start)
     train = step(script, handed)
-    parts = gan_model, d_model.optimizer, gan_model.optimizer
+    parts = gan_model, d_optimizer(handed), gan_model.optimizer
     state = [variable for part in parts for variable in part.variables]
     values_before = values(state)
     losses = reported = train(0, n_steps)

@@ -13,6 +13,7 @@ from helpers import COLOUR, LABELLED, SCRIPTS, learned, losses_of, moved, values
 
 import generator_files
 
+N_BATCH = 8
 DEFINE = """
 latent_dim = 100
 d_model = define_discriminator()
@@ -53,7 +54,7 @@ N_ARGUMENTS = {  # of the functions of M1 and M2, by their names there
 def type_lines(tmp_path, monkeypatch):
     """Return a function that types lines after `from NAME import *`, in an empty folder.
 
-    Keras has one batch of random images there. What the lines define is kept from call to call.
+    Keras has two small batches of random images there. What the lines define is kept.
     """
     monkeypatch.chdir(tmp_path)
     defined = {}
@@ -61,7 +62,7 @@ def type_lines(tmp_path, monkeypatch):
     def type_lines(name, lines):
         if not defined:
             script = importlib.import_module(name)
-            n = script.DEFAULTS["batch_size"]
+            n = 2 * N_BATCH
             rng = np.random.default_rng(5)
             images = rng.integers(0, 256, (n, *script.IMAGE_SHAPE), dtype=np.uint8)
             labels = np.arange(n) % 10
@@ -93,7 +94,7 @@ def test_the_tutorials_last_lines_train_and_save(name, type_lines, monkeypatch, 
     parameters = inspect.signature(script.train).parameters
     defaults = tuple(p.default for p in parameters.values() if p.default is not p.empty)
     assert defaults == (script.DEFAULTS["epochs"], script.DEFAULTS["batch_size"], None)
-    monkeypatch.setattr(script.train, "__defaults__", (1, *defaults[1:]))
+    monkeypatch.setattr(script.train, "__defaults__", (1, N_BATCH, None))
     defined = type_lines(name, define(name))
     d_weights = learned(defined["d_model"])
     g_weights = learned(defined["g_model"])
@@ -102,18 +103,17 @@ def test_the_tutorials_last_lines_train_and_save(name, type_lines, monkeypatch, 
     type_lines(name, with_codes(name, last))
     assert all(moved(before[0], d_weights)) and all(moved(before[1], g_weights))
     out = Path("runs", name)
-    assert len(losses_of(out)) == 1
+    assert len(losses_of(out)) == 2
     about = generator_files.read_description(out / "generator_model_001.h5")
-    assert about["settings"]["batch_size"] == script.DEFAULTS["batch_size"]
+    assert about["settings"]["batch_size"] == N_BATCH
 
-    n = script.DEFAULTS["batch_size"] // 2
-    more = last.replace(")", f", n_epochs=2, n_batch={n})")
+    more = last.replace(")", f", n_epochs=2, n_batch={2 * N_BATCH})")
     type_lines(name, with_codes(name, more))
     second = Path("runs", f"{name}_2")
-    assert len(losses_of(second)) == 2 * 2  # not a batch fewer, though the models are trained
+    assert len(losses_of(second)) == 2  # not a batch fewer, though the models are trained
     settings = json.loads((second / "settings.json").read_text())
-    assert (settings["epochs"], settings["batch_size"]) == (2, n)
-    assert len(losses_of(out)) == 1  # the first run is as it was
+    assert (settings["epochs"], settings["batch_size"]) == (2, 2 * N_BATCH)
+    assert len(losses_of(out)) == 2  # the first run is as it was
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -189,12 +189,12 @@ def keep_together(script, strategy):
             self.signalled = False  # this worker; the others do not know yet
             self.due = False
 
-        def pause(self, i):
+        def save_or_stop(self, i):
             mine = tf.cast([self.signalled, super().is_due()], tf.float32)
             stop, due = add_up(mine).numpy()
             self.stopped = stop > 0
             self.due = stop + due > 0
-            super().pause(i)
+            super().save_or_stop(i)
 
         def is_due(self):
             return self.due

@@ -43,14 +43,14 @@ IMAGE_SHAPE = (28, 28, 1)
 PIXEL_RANGE = (0.0, 1.0)  # of the images that G draws and D sees
 DEFAULTS = {"epochs": 50, "batch_size": 128, "latent_dim": 100, "snapshot_every": 10}
 DATASET = keras.datasets.mnist  # where there is no --data
-FLAGS = {  # of this script alone
+FLAGS = {  # of the command line, of this script alone
     "--margin": {"type": float, "default": 10.0, "help": "let D push the energy of fakes so high"},
     "--pt-weight": {"type": float, "default": 0.1, "help": "weight the pulling-away term so"},
 }
 LOSSES = ("d_real", "d_fake", "g", "pt")  # the columns of losses.csv
-LINE = "d_real={:.3f}, d_fake={:.3f}, g={:.3f}, pt={:.3f}"  # the line per batch
-D_LOSSES = [1]  # the column that tells whether D has won: over many batches its mean is
-D_HAS_WON = 0.03  # near the least that they can reach
+LINE = "d_real={:.3f}, d_fake={:.3f}, g={:.3f}, pt={:.3f}"  # the losses in the line per batch
+D_LOSSES = [1]  # the columns of D's losses
+D_HAS_WON = 0.03  # where their mean, over many batches, falls below this, D has won
 GPUS = tf.config.list_physical_devices("GPU")
 XLA = True  # it joins these small layers into few loops, on a CPU, too
 BATCHES_PER_CALL = 50  # of the compiled loop; a batch takes milliseconds
@@ -107,7 +107,7 @@ def define_gan(g_model, d_model):
     """Build the composite: latent point -> G -> D -> energy, code. It updates G only."""
     gan_input = keras.Input(g_model.input_shape[1:])
     model = Composite(gan_input, d_model(g_model(gan_input)), name="gan")
-    model.output_names = d_model.output_names  # or the reported losses would share a name
+    model.output_names = d_model.output_names  # or Keras reports all losses by one
     model.compile(optimizer=keras.optimizers.Adam(learning_rate=0.001, beta_1=0.5))
     return model
 
@@ -132,9 +132,9 @@ def load_real_samples(path=None):
 def generate_real_samples(dataset, n_samples, seed=None):
     """Draw real images, float32 (n, 28, 28, 1) in [0, 1], and their target, 1."""
     ix = tf.random.stateless_uniform([n_samples], pair(seed), 0, len(dataset), tf.int32)
-    X = tf.gather(dataset, ix)
-    if X.dtype == tf.uint8:  # floats are scaled already
-        X = tf.cast(X, tf.float32) / 255.0
+    X = tf.cast(tf.gather(dataset, ix), tf.float32)
+    if dataset.dtype == np.uint8:  # floats are scaled already
+        X = X / 255.0
     return X, tf.ones((n_samples, 1))
 
 
@@ -216,7 +216,7 @@ def make_train_batch(
 def train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs=50, n_batch=128, run=None):
     """Train G and D for n_epochs passes over the dataset, or on from where the run stands."""
     run = new_run(n_epochs, n_batch, latent_dim) if run is None else run
-    bat_per_epo = run.limit(len(dataset) // n_batch)
+    bat_per_epo = run.batches_per_epoch(len(dataset), n_batch)
     run.begin([dataset], d_model, gan_model, n_epochs * bat_per_epo)
     dataset = tf.constant(dataset)  # kept on the device
     settings = run.settings
@@ -226,16 +226,16 @@ def train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs=50, n_batch
     )
     train_batches = compile_batches(train_batch)
     draw = functools.partial(generate_latent_points, latent_dim, 100)
-    for i in range(run.step // bat_per_epo, n_epochs):
+    for i in range(run.step // bat_per_epo, n_epochs):  # from 0, or where the run stands
         for j in range(run.step % bat_per_epo, bat_per_epo, BATCHES_PER_CALL):
-            run.pause(i)
+            run.save_or_stop(i)
             n = min(BATCHES_PER_CALL, bat_per_epo - j)
             losses = train_batches(run.step, n)[:n].numpy()
             run.record(i, j, bat_per_epo, losses)
         if run.wants_snapshot(i, n_epochs):
-            average = run.average(g_model, draw)
+            average = run.average(g_model, draw)  # without --ema G itself
             summarize_performance(i, average, d_model, dataset, latent_dim, run=run)
-            run.after_snapshot()
+            run.save_and_plot()
 
 
 def main(argv=None):
@@ -278,7 +278,6 @@ from PIL import Image, ImageOps
 logging.getLogger("absl").setLevel("ERROR")  # Keras calls .h5 a legacy format at every save
 
 ANEW = ("resume", "out", "data", "dataset", "epochs", "on_collapse")  # what --resume may change
-FAILURES = (OSError, ValueError, RuntimeError, MemoryError, tf.errors.OpError)  # end in one line
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data takes from a folder
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
 RUN_FORMAT = 2  # of settings.json and the checkpoints; runs of format 1 are of earlier versions
@@ -286,12 +285,21 @@ STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin
 VERSION = "0.10"  # of the scripts, as CHANGELOG.md counts them
 
 
+class Refusal(ValueError):
+    """What the user of a command can mend. It ends the program in one line, without a traceback."""
+
+
+FAILURES = (Refusal, OSError, RuntimeError, MemoryError, tf.errors.OpError)  # these do
+
+
 def make_parser():
     """Return the parser of the command line, with the defaults of this script."""
     about = __doc__.splitlines()[0]
     formatter = argparse.ArgumentDefaultsHelpFormatter
     name = f"{NAME}.py"
-    parser = argparse.ArgumentParser(name, argparse.SUPPRESS, about, formatter_class=formatter)
+    parser = argparse.ArgumentParser(
+        prog=name, usage=argparse.SUPPRESS, description=about, formatter_class=formatter
+    )
     add = parser.add_argument
     count = number_from(1)
     for flag, options in FLAGS.items():
@@ -305,7 +313,9 @@ def make_parser():
     add("--resume", action="store_true", help="go on with the run in --out, with its settings")
     add("--snapshot-every", type=count, help="save G every so many epochs")
     add("--steps-per-epoch", type=count, help="train no more batches an epoch, for trials")
-    add("--ema", metavar="M", type=momentum, default=0.0, help="average G's weights; try 0.999")
+    add(
+        "--ema", metavar="M", type=read_momentum, default=0.0, help="average G's weights; try 0.999"
+    )
     add("--precision", choices=PRECISIONS, default="float32", help="compute layers so")
     add("--on-collapse", choices=("warn", "stop"), default="warn", help="act if D has won")
     parser.set_defaults(**DEFAULTS)
@@ -325,7 +335,7 @@ def number_from(least, most=None):
     return read
 
 
-def momentum(text):
+def read_momentum(text):
     """Read a number from 0 to below 1."""
     if not re.fullmatch(r"0|0?\.\d+", text):
         raise argparse.ArgumentTypeError(f"{text} is no number from 0 to below 1, such as 0.999")
@@ -335,22 +345,24 @@ def momentum(text):
 def parse_arguments(argv):
     """Read the command line, say what will train, and set Keras' precision and random seed.
 
-    With --resume the defaults are the settings of the run that is gone on with.
+    With --resume the defaults are the settings of the run that is gone on with. What a run left
+    that was killed as it began, an empty settings.json, is removed.
     """
     parser = make_parser()
     settings = parser.parse_args(argv)
     file = settings.out / "settings.json"
     if settings.resume:
-        stopped = read_settings(file, parser)
-        parser.set_defaults(**stopped | {"out": settings.out})
+        begun = read_settings(file, parser)
+        parser.set_defaults(**begun | {"out": settings.out})
         settings = parser.parse_args(argv)
-        for name, value in stopped.items():
+        for name, value in begun.items():
             if name not in ANEW and getattr(settings, name) != value:
                 parser.error(f"the run in {settings.out} has {name} {value}: keep that")
-    elif file.exists() and file.stat().st_size > 0:
-        parser.error(holds_a_run(settings.out))
     else:
-        file.unlink(missing_ok=True)  # empty, where a run was killed as it began
+        if file.exists() and file.stat().st_size > 0:
+            parser.error(holds_a_run(settings.out))
+        if file.exists():
+            file.unlink(missing_ok=True)
         name = DATASET.__name__.rpartition(".")[2]  # mnist, of keras.datasets.mnist
         if settings.data is not None:
             name = Path(settings.data).name
@@ -364,10 +376,10 @@ def parse_arguments(argv):
 def read_settings(file, parser):
     """Return the settings of the run that is to be resumed; end the program where it cannot be."""
     try:
-        stopped = json.loads(file.read_text())
-        run_format = stopped.pop("run_format", 1)
-        script = stopped.pop("script")
-    except (OSError, ValueError, LookupError, AttributeError) as error:
+        begun = json.loads(file.read_text())
+        run_format = begun.pop("run_format", 1)
+        script = begun.pop("script")
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         parser.error(f"no run to go on with ({error}): leave --resume out, or change --out")
     if run_format != RUN_FORMAT:
         parser.error(
@@ -376,7 +388,7 @@ def read_settings(file, parser):
         )
     if script != f"{NAME}.py":
         parser.error(f"the run in {file.parent} is one of {script}: go on with that")
-    return stopped
+    return begun
 
 
 def holds_a_run(folder):
@@ -394,7 +406,7 @@ def describe_device():
 
 
 def download(dataset):
-    """Load a data set of Keras; raise ValueError with advice where that fails."""
+    """Load a data set of Keras; raise Refusal where that fails."""
     socket.setdefaulttimeout(30)  # seconds; Keras would wait for ever
     try:
         return dataset.load_data()
@@ -405,13 +417,13 @@ def download(dataset):
 def unusable(data, why):
     """Return the error for data that cannot be used, with advice."""
     wanted = "an .npz file with x_train (for labels with y_train, too), or a folder of pictures"
-    return ValueError(f"{data}: {why}: give --data {wanted}")
+    return Refusal(f"{data}: {why}: give --data {wanted}")
 
 
 def load_images(path):
     """Load the training images of DATASET or, with a path, of a file or folder.
 
-    Returns uint8 (n, *IMAGE_SHAPE), 0 to 255. Raises ValueError where that fails.
+    Returns uint8 (n, *IMAGE_SHAPE), 0 to 255. Raises Refusal where that fails.
     """
     if path is None:
         (images, _), _ = download(DATASET)
@@ -494,21 +506,26 @@ def read_picture(path, shape):
 
 
 def pair(seed):
-    """Return the pair of numbers that TensorFlow's stateless generators need: new ones for None."""
+    """Return the pair of numbers that TensorFlow's stateless generators need.
+
+    It is the seed itself, a pair of one number and 0, or for None a new one at every call.
+    """
     if seed is None:
         return np.random.randint(2**31, size=2)
+    if isinstance(seed, int):
+        return (seed, 0)
     return seed
 
 
 def compile_batches(train_batch):
-    """Compile a loop over train_batch(step): train_batches(step, n) gives the losses of n.
+    """Compile a loop over train_batch(step): train_batches(step, n) trains n batches from step on.
 
-    `step` is the number of the first batch. Of the (BATCHES_PER_CALL, len(LOSSES)) losses n rows
-    are filled.
+    Its result has BATCHES_PER_CALL rows of losses, of which the first n are filled.
     """
     xla = XLA and xla_works()
+    number = tf.TensorSpec((), tf.int32)
 
-    @tf.function(jit_compile=xla, input_signature=[tf.TensorSpec((), tf.int32)] * 2)
+    @tf.function(jit_compile=xla, input_signature=[number, number])
     def train_batches(step, n):
         losses = tf.zeros((BATCHES_PER_CALL, len(LOSSES)))  # XLA needs a fixed size
         for k in tf.range(n):
@@ -529,18 +546,23 @@ def xla_works():
 
 
 def check_data(images, *others):
-    """Raise ValueError unless images are bytes, or floats that are scaled already, all labelled."""
+    """Raise Refusal unless images are bytes, or floats that are scaled already, all labelled."""
     low, high = PIXEL_RANGE
-    if images.dtype != np.uint8 and (np.min(images) < low or np.max(images) > high):
-        raise ValueError(f"images must be uint8, or scaled to the range from {low} to {high}")
+    if images.dtype != np.uint8:
+        scaled = low <= np.min(images) and np.max(images) <= high  # not where one is no number
+        if not np.issubdtype(images.dtype, np.floating) or not scaled:
+            raise Refusal(f"images must be uint8, or floats scaled from {low} to {high}")
     for labels in others:
         if len(labels) != len(images):
-            raise ValueError(f"{len(images)} images have {len(labels)} labels")
+            raise Refusal(f"{len(images)} images have {len(labels)} labels")
 
 
 def new_run(n_epochs, n_batch, latent_dim):
     """Return a run with these settings, and the defaults, in a folder that does not exist yet."""
+    if n_epochs < 1 or n_batch < 2:
+        raise Refusal("n_epochs must be at least 1, and n_batch at least 2")
     settings = make_parser().parse_args([])
+    settings.precision = keras.config.dtype_policy().compute_dtype
     settings.epochs = n_epochs
     settings.batch_size = n_batch
     settings.latent_dim = latent_dim
@@ -556,14 +578,12 @@ def new_run(n_epochs, n_batch, latent_dim):
 class Run:
     """A training run: its settings, how far it is, and its folder of losses and generators.
 
-    Without settings it is none: files go into the current folder, and each grid has new points.
+    Run() stands for no run: files go into the current folder, and every grid has new points.
     """
 
     def __init__(self, settings=None):
         if settings is None:
-            settings = make_parser().parse_args([])
-            settings.out = Path()
-            settings.seed = None
+            settings = argparse.Namespace(out=Path(), data=None, seed=None, ema=0.0)
         self.settings = settings
         self.grid_seed = None
         if settings.seed is not None:
@@ -573,7 +593,11 @@ class Run:
         self.stopped = False  # by Ctrl-C or SIGTERM
         self.warned = False  # that D has won
         self.saved = time.monotonic()  # when the last checkpoint was written
+        self.went_on = self.saved  # when the batches that are training began
         self.d_losses = collections.deque(maxlen=STRETCH)
+        self.g_optimizer = None  # this and what follows: from begin() on
+        self.checkpoint = None
+        self.checkpoints = None
 
     def begin(self, data, d_model, gan_model, n_steps):
         """Begin the run of n_steps batches, or take it up where its last checkpoint stands."""
@@ -590,18 +614,20 @@ class Run:
         digest = hashlib.sha256()
         for array in data:
             digest.update(np.ascontiguousarray(array))
-        if not self.settings.resume:
+        folder = self.out / "checkpoint"
+        if self.settings.resume:
+            if self.settings.dataset["sha256"] != digest.hexdigest():
+                raise Refusal(f"the run in {self.out} began with other data: give it that --data")
+            self.restore_checkpoint()
+            self.checkpoints = tf.train.CheckpointManager(self.checkpoint, folder, max_to_keep=2)
+        else:
             self.settings.dataset["n_images"] = len(data[0])
             self.settings.dataset["sha256"] = digest.hexdigest()
             self.claim_folder()
-        elif self.settings.dataset["sha256"] != digest.hexdigest():
-            message = f"the run in {self.out} began with other data: give it the same --data"
-            raise ValueError(message)
-        else:
-            self.restore_checkpoint()
-        self.checkpoints = tf.train.CheckpointManager(self.checkpoint, self.out / "checkpoint", 2)
+            self.checkpoints = tf.train.CheckpointManager(self.checkpoint, folder, max_to_keep=2)
+            self.save_checkpoint()
         if self.step >= n_steps:
-            raise ValueError(f"the run in {self.out} is complete: raise --epochs to go on with it")
+            raise Refusal(f"the run in {self.out} is complete: raise --epochs to go on with it")
 
     def claim_folder(self):
         """Make the folder of a new run; raise OSError where one has begun there."""
@@ -621,31 +647,33 @@ class Run:
 
     def restore_checkpoint(self):
         """Load the newest checkpoint that can be read, and cut losses.csv off there."""
+        losses = (self.out / "losses.csv").read_bytes().splitlines(keepends=True)
+        n_recorded = len(losses) - 1  # batches: the first line names the columns
         paths = list((self.out / "checkpoint").glob("ckpt-*.index"))
         paths.sort(key=lambda path: int(path.stem.removeprefix("ckpt-")))
-        restored = not paths  # then the run goes on from its beginning
+        restored = not paths and n_recorded == 0  # it was killed before it had saved anything
         for path in reversed(paths):
             try:
                 self.checkpoint.restore(str(path.with_suffix(""))).assert_consumed()
                 self.step = int(path.stem.removeprefix("ckpt-"))
                 restored = True
                 break
-            except Exception:  # of many kinds, for a damaged file
-                print(f"{path} is damaged: going on from what was before it")
-        if not restored:
-            raise OSError(f"no checkpoint in {self.out} can be read: begin anew, in another --out")
-        with open(self.out / "losses.csv", "rb+") as file:
-            for _ in range(self.step + 1):  # the head, and a row a batch
-                file.readline()
-            file.truncate()  # what came after is done again
+            except Exception as error:  # of many kinds, for a damaged file
+                kind = type(error).__name__
+                print(f"{path} is damaged, or of other networks ({kind}): trying the one before")
+        if not restored or n_recorded < self.step:
+            raise Refusal(f"the files in {self.out} do not go together: begin in another --out")
+        kept = losses[: self.step + 1]
+        os.truncate(self.out / "losses.csv", sum(map(len, kept)))  # what came after is done again
 
-    def limit(self, bat_per_epo):
+    def batches_per_epoch(self, n_images, n_batch):
         """Return how many batches an epoch has: at least one, at most --steps-per-epoch."""
+        bat_per_epo = n_images // n_batch
         if self.settings.steps_per_epoch is not None:
             bat_per_epo = min(bat_per_epo, self.settings.steps_per_epoch)
         return max(1, bat_per_epo)
 
-    def pause(self, i):
+    def save_or_stop(self, i):
         """Save a checkpoint where it is due, and end the program where that was asked for.
 
         This comes before a batch of epoch i: a checkpoint between the last batch of an epoch and
@@ -660,7 +688,7 @@ class Run:
         self.went_on = time.monotonic()
 
     def is_due(self):
-        """Say whether to save a checkpoint: a minute after the last, and where the run ends."""
+        """Say whether to save a checkpoint: a minute after the last, and where to stop."""
         return self.stopped or time.monotonic() - self.saved > 60  # seconds
 
     def save_checkpoint(self):
@@ -683,24 +711,27 @@ class Run:
             seconds = (time.monotonic() - self.went_on) / n * (bat_per_epo - done)
             end = "\r" if done < bat_per_epo else "\n"
             print(f"{line}, {seconds:.0f} s left\x1b[K", end=end, flush=True)
-        elif 10 * done // bat_per_epo > 10 * j // bat_per_epo:  # ten lines an epoch
-            print(line, flush=True)
-        self.check(i, losses)
+        else:  # ten lines an epoch
+            tenths = 10 * done // bat_per_epo
+            tenths_before = 10 * j // bat_per_epo
+            if tenths > tenths_before:
+                print(line, flush=True)
+        self.warn_or_stop(i, losses)
 
-    def check(self, i, losses):
+    def warn_or_stop(self, i, losses):
         """Warn once where D has won, or stop; stop where a loss is no longer a finite number."""
         if not np.isfinite(losses).all():
-            self.stop(f"epoch {i + 1}: a loss is no longer finite")
+            self.give_up(f"epoch {i + 1}: a loss is no longer finite")
         self.d_losses.extend(losses[:, D_LOSSES].mean(axis=1))
         has_won = len(self.d_losses) == STRETCH and np.mean(self.d_losses) < D_HAS_WON
         if has_won and not self.warned:
             why = f"epoch {i + 1}: D has won for {STRETCH} batches, its gradients mislead"
             if self.settings.on_collapse == "stop":
-                self.stop(why)
+                self.give_up(why)
             print(f"\n{why}: try another --seed", file=sys.stderr)
             self.warned = True
 
-    def stop(self, why):
+    def give_up(self, why):
         """End the program with status 3: the training has failed."""
         print(f"\n{why}: try another --seed; the snapshots are in {self.out}", file=sys.stderr)
         sys.exit(3)
@@ -759,7 +790,7 @@ class Run:
             os.fsync(file.fileno())
         os.replace(part, self.out / f"generator_model_{epoch + 1:03d}.h5")  # never half a file
 
-    def after_snapshot(self):
+    def save_and_plot(self):
         """Save a checkpoint, and draw losses.csv as losses.png."""
         self.save_checkpoint()
         rows = np.loadtxt(self.out / "losses.csv", delimiter=",", skiprows=1, ndmin=2)
@@ -783,8 +814,9 @@ class Run:
 
 def fail(error):
     """End the program with one line and status 2."""
-    text = str(error).split("}} ")[-1]  # but for TensorFlow's {{node ...}}
-    print(f"{NAME}.py: error: {' '.join(text.split())}", file=sys.stderr)
+    text = re.sub(r"\{\{.*?\}\}", "", str(error))  # TensorFlow's {{node ...}}
+    words = text.split() or [type(error).__name__]
+    print(f"{NAME}.py: error:", *words, file=sys.stderr)
     sys.exit(2)
 
 
