@@ -390,7 +390,7 @@ def trial(train, eagerly):  # noqa: F811
 # ---- averaged weights ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["mlp_gan", "infogan_mnist"])
+@pytest.mark.parametrize("name", ["mlp_gan", "cgan_mnist"])
 def test_ema_snapshots_hold_the_average_of_the_weights(name, eagerly, trial, train, capsys):  # noqa: F811
     """A batch an epoch, so that the plain snapshots show every state that was averaged."""
     trial(name, "--epochs", 3, out="plain")
