@@ -521,7 +521,8 @@ def write(args, about, plan, batches, shape, text):
     with npz as file:
         for images in batches:
             shown.extend(images[: room - len(shown)])
-            these = slice(done, done := done + len(images))
+            these = slice(done, done + len(images))
+            done += len(images)
             if args.images:
                 folders = [subfolders[label] for label in labels[these]]
                 texts = [text | {"Seeds": str(seed)} for seed in seeds[these]]

@@ -362,7 +362,7 @@ def parse_arguments(argv):
         if file.exists() and file.stat().st_size > 0:
             parser.error(holds_a_run(settings.out))
         if file.exists():
-            file.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)  # it is empty; another start may have been quicker
         name = DATASET.__name__.rpartition(".")[2]  # mnist, of keras.datasets.mnist
         if settings.data is not None:
             name = Path(settings.data).name
