@@ -48,8 +48,10 @@ try:
     from generator_files import (
         GeneratorFileError,
         check_description,
+        code_columns,
         find_inputs,
         image_shape,
+        noise_columns,
         open_generator,
         part_columns,
         quiet_stderr,
@@ -62,7 +64,6 @@ try:
         generate_latent_points,
         grid_cell,
         interpolate,
-        noise_columns,
         set_classes,
         vector_points,
     )
@@ -129,7 +130,7 @@ def find_classes(text, names, flag="labels"):
 def check_flags(args, about):
     """Warn of flags that change nothing for this generator, and forget them; refuse wrong ones."""
     classes, infogan = about["classes"], about["kind"] == "infogan"
-    n_codes = len(part_columns(about["latent"], "uniform")) if infogan else 0
+    n_codes = len(code_columns(about))
     flags = {
         "labels": (classes, "has no classes"),
         "text": (classes, "has no classes"),
@@ -207,7 +208,7 @@ def plan_images(args, about):
     which = np.indices([sizes[k] for k in order]).reshape(4, -1)[np.argsort(order)]
     labels = np.take(labels, which[0 if paired else 1])
     points, seeds = points[which[0]], None if seeds is None else seeds[which[0]]
-    for column, values, k in zip(part_columns(parts, "uniform"), codes, which[2:], strict=False):
+    for column, values, k in zip(code_columns(about), codes, which[2:], strict=False):
         if values != [None]:
             points[:, column] = np.take(values, k)
     if args.vector is None or not paired:
@@ -488,12 +489,11 @@ def explore(model, inputs, about, args):
 
     def draw(seed, other, t, label, codes):
         point = between(*generate_latent_points(parts, [seed, other]), t, parts)[None]
-        if about["kind"] == "infogan":
-            point[0, part_columns(parts, "uniform")] = codes
+        point[0, code_columns(about)] = codes
         set_classes(point, [label], parts, about.get("map"))
         return next(draw_images(model, inputs, about, point, np.array([label])))[0]
 
-    n_codes = len(part_columns(parts, "uniform")) if about["kind"] == "infogan" else 0
+    n_codes = len(code_columns(about))
     try:
         from explore import open_window
 
@@ -512,7 +512,7 @@ def write(args, about, plan, batches, shape, text):
     room = rows * cols if frames == 1 else n
     arrays = {"latent": points, "seeds": seeds, "labels": labels if about["classes"] else None}
     arrays["class_names"] = np.array(names) if names else None
-    codes = points[:, part_columns(about["latent"], "uniform")]
+    codes = points[:, code_columns(about)]
     arrays["codes"] = codes if about["kind"] == "infogan" else None
     arrays = {name: array for name, array in arrays.items() if array is not None}
     npz = npz_writer(args.npz, (n, *shape), arrays) if args.npz else contextlib.nullcontext()

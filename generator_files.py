@@ -10,7 +10,8 @@ format 1 that is an object with these members; programs may rely on the first si
     format       1; files without a number are read as format 1, any other number is refused
     kind         "unconditional"; "conditional" (a label input); "infogan" (a one-hot latent part)
     latent       parts of the latent input in order, each {"name": str, "size": int, "distribution":
-                 "normal", that is N(0, 1), or "uniform" in [-1, 1], or "one-hot"}
+                 "normal", that is N(0, 1), or "uniform" in [-1, 1], or "one-hot"}; the continuous
+                 codes of an InfoGAN are those named "codes"
     classes      how many, 0 without; labels are 0 to classes - 1
     class_names  their names, unique strings in order, or [] where they have none (the default)
     pixel_range  [low, high] of the generator's output
@@ -573,13 +574,32 @@ def part_columns(parts, distribution):
 
     `parts` are those of about["latent"], `distribution` is "normal", "uniform" or "one-hot".
     """
-    ends = np.cumsum([part["size"] for part in parts])
-    return [
-        column
-        for part, end in zip(parts, ends, strict=True)
-        if part["distribution"] == distribution
-        for column in range(end - part["size"], end)
-    ]
+    return columns_where(parts, lambda part: part["distribution"] == distribution)
+
+
+def noise_columns(parts):
+    """Return the columns of the latent input that hold noise: the others are classes and codes."""
+    return columns_where(
+        parts, lambda part: part["distribution"] != "one-hot" and part.get("name") != "codes"
+    )
+
+
+def code_columns(about):
+    """Return the columns of the latent input that hold an InfoGAN's continuous codes."""
+    if about["kind"] != "infogan":
+        return []
+    return columns_where(about["latent"], lambda part: part.get("name") == "codes")
+
+
+def columns_where(parts, chosen):
+    """Return the columns of those parts of the latent input of which `chosen(part)` is true."""
+    columns = []
+    end = 0
+    for part in parts:
+        start, end = end, end + part["size"]
+        if chosen(part):
+            columns.extend(range(start, end))
+    return columns
 
 
 def open_generator(path):

@@ -351,9 +351,9 @@ logging.getLogger("absl").setLevel("ERROR")  # Keras calls .h5 a legacy format a
 ANEW = ("resume", "out", "data", "dataset", "epochs", "on_collapse")  # what --resume may change
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data takes from a folder
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
-RUN_FORMAT = 2  # of settings.json and the checkpoints; runs of format 1 are of earlier versions
+RUN_FORMAT = 3  # of settings.json and the checkpoints; runs of lower ones are of earlier versions
 STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin with 150 near 0
-VERSION = "0.10"  # of the scripts, as CHANGELOG.md counts them
+VERSION = "0.11"  # of the scripts, as CHANGELOG.md counts them
 
 
 class Refusal(ValueError):

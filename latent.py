@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from generator_files import part_columns, start_tensorflow
+from generator_files import code_columns, noise_columns, part_columns, start_tensorflow
 
 
 class PointError(ValueError):
@@ -60,11 +60,6 @@ def vector_points(vector, parts):
     points = np.zeros((len(vector) if vector.ndim else 1, width), np.float32)
     points[:, noise] = vector
     return points, False
-
-
-def noise_columns(parts):
-    """Return the columns of the latent input that hold noise: the others are classes and codes."""
-    return part_columns(parts, "normal") or part_columns(parts, "uniform")
 
 
 def between(a, b, t, parts):
@@ -124,18 +119,26 @@ def grid_cell(about, row, col):
     across = min(about["classes"], 20) or side
     if not (1 <= row <= side and 1 <= col <= across):
         raise PointError(f"--cell: the grids of this run have {side} rows and {across} columns")
-    random, parts, k = start_tensorflow().random, about["latent"], row - 1
+    parts = about["latent"]
+    noise = noise_columns(parts)
+    codes = code_columns(about)
+    if script == "infogan_labelled" and (part_columns(parts, "uniform") or len(codes) != 2):
+        raise PointError("--cell: the grids of this run are others than those of the script today")
+    random = start_tensorflow().random
     point = np.zeros((1, sum(part["size"] for part in parts)), np.float32)
-    noise, codes, seeds = noise_columns(parts), part_columns(parts, "uniform"), [(seed, -1)]
-    if kind != "unconditional":
-        seeds = random.split((seed, -1), 3 if kind == "infogan" else 2)
-    else:
+    k = row - 1  # the number of the cell's noise
+    if kind == "unconditional" or script == "infogan_labelled":  # each cell has its own
         k = (row - 1) * across + col - 1
-    drawn = random.stateless_normal([side * side, len(noise)], seeds[0])
-    if script == "infogan_labelled":  # one noise, and codes that grow downwards
-        point[0, noise], point[0, codes] = drawn[0], np.linspace(-1, 1, side)[row - 1]
+    if kind == "unconditional":
+        noise_seed = (seed, -1)
+    elif kind == "conditional":
+        noise_seed, _ = random.split((seed, -1), 2)
+    elif script == "infogan_labelled":  # code 1 grows downwards, code 2 to the right
+        _, _, noise_seed = random.split((seed, -1), 3)
+        point[0, codes[0]] = np.linspace(0.0001, 0.99999, side)[row - 1]
+        point[0, codes[1]] = np.linspace(0.0001, 0.99999, across)[col - 1]
     else:
-        point[0, noise] = drawn[k]
-        if kind == "infogan":
-            point[0, codes] = random.stateless_uniform([side, len(codes)], seeds[2], -1.0)[k]
+        noise_seed, _, codes_seed = random.split((seed, -1), 3)
+        point[0, codes] = random.stateless_uniform([side, len(codes)], codes_seed, -1.0)[k]
+    point[0, noise] = random.stateless_normal([side * across, len(noise)], noise_seed)[k]
     return point, col - 1 if about["classes"] else 0

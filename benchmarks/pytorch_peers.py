@@ -157,10 +157,10 @@ class Setup:
         self.models.append(model.to(self.device, memory_format=layout))
         return model
 
-    def adam(self, learning_rate, *models):
+    def adam(self, learning_rate, *models, beta_1=0.5):
         """Build one optimizer of all weights of the models."""
         weights = [weight for model in models for weight in model.parameters()]
-        options = {"lr": learning_rate, "betas": (0.5, 0.999), "eps": 1e-7, "fused": True}
+        options = {"lr": learning_rate, "betas": (beta_1, 0.999), "eps": 1e-7, "fused": True}
         # capturable: a CUDA graph needs the number of steps on the device
         self.optimizers.append(torch.optim.Adam(weights, capturable=self.graphed, **options))
         return self.optimizers[-1]
@@ -528,7 +528,7 @@ def mlp_gan(setup, real_target=0.9):
     g = setup.place(g)
     n_batch = setup.n_batch
     d_adam = setup.adam(2e-4, d)
-    g_adam = setup.adam(2e-4, g)
+    g_adam = setup.adam(1e-3, g, beta_1=0.9)
     frozen = freezer(d)
 
     def d_losses(real, fake):

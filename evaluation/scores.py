@@ -6,7 +6,7 @@ import generate
 import latent
 from evaluation import figures
 from evaluation.judge import ask
-from generator_files import find_inputs, part_columns
+from generator_files import code_columns, find_inputs
 from sheets import tile
 
 N_COMPARED, N_SHOWN = 2000, 10  # images whose nearest training image is looked for, and shown
@@ -45,7 +45,7 @@ class Scorer:
         latent.set_classes(points, labels, about["latent"], about.get("map"))
         images = generate.draw_images(model, find_inputs(model), about, points, labels)
         images = np.concatenate(list(images))
-        codes = points[:, part_columns(about["latent"], "uniform")]
+        codes = points[:, code_columns(about)]
         asked, n_categories = asked_classes(about, labels, self.data.names)
         row, details = self.score(images, asked, codes, n_categories)
         columns = min(about["classes"], generate.GRID_CLASSES) or 10

@@ -5,15 +5,16 @@
 #     "pillow>=11,<14",
 # ]
 # ///
-"""Train InfoGAN's labelled variant: the category is the class of the digit (MNIST, 28x28, grey).
+"""Train InfoGAN with labels: G draws the digit asked for, in a style of two codes (MNIST, 28x28).
 
     python variants/infogan_labelled.py                             MNIST through keras.datasets
     python variants/infogan_labelled.py --data samples/digits.npz   this project's small data set
     python variants/infogan_labelled.py --without-cf                no class loss on fakes
-    python generate.py runs/infogan_labelled/generator_model_050.h5 --labels 0-9
+    python generate.py runs/infogan_labelled/generator_model_003.h5 --labels 0-9
 
-As infogan_mnist.py, but Q learns the classes from the labels of real digits (cr), and has to find
-them again in the fakes made with those labels (cf). Losses and pictures: docs/infogan_labelled.md.
+G draws from a label, two codes and noise. D says whether an image is real, of which class it is,
+and which codes it was drawn from. It learns the classes from real digits (the loss cr) and has to
+find them again in the fakes made with their labels (cf). More: docs/infogan_labelled.md.
 
 Tutorial: "GAN collection 3: InfoGAN and AC-GAN", which has no functions but D and G: the others
 are those of infogan_mnist.py. Below them stands what a run needs, the same text in all scripts.
@@ -38,77 +39,71 @@ NAME = "infogan_labelled"
 IMAGE_SHAPE = (28, 28, 1)
 N_CODES = 2  # continuous codes
 PIXEL_RANGE = (0.0, 1.0)  # of the images that G draws and D sees
-DEFAULTS = {"epochs": 50, "batch_size": 128, "latent_dim": 38, "snapshot_every": 10}
+DEFAULTS = {"epochs": 3, "batch_size": 10, "latent_dim": 38, "snapshot_every": 1}
 DATASET = keras.datasets.mnist  # where there is no --data
 FLAGS = {  # of the command line, of this script alone
     "--without-cf": {"action": "store_true", "help": "leave out the class loss on fakes"},
     "--without-cr": {"action": "store_true", "help": "leave out the class loss on real images"},
 }
-LOSSES = ("d_real", "d_fake", "g", "q_category", "q_codes")  # the columns of losses.csv
-LINE = "d[{:.3f},{:.3f}], g[{:.3f}], q[{:.3f},{:.3f}]"  # the losses in the line per batch
-D_LOSSES = [0, 1]  # the columns of D's losses
+LOSSES = ("d", "g", "cf", "cr", "con")  # the columns of losses.csv
+LINE = "d={:.3f}, g={:.3f}, cf={:.3f}, cr={:.3f}, con={:.3f}"  # the losses in the line per batch
+D_LOSSES = [0]  # the columns of D's losses
 D_HAS_WON = 0.03  # where their mean, over many batches, falls below this, D has won
 GPUS = tf.config.list_physical_devices("GPU")
 XLA = bool(GPUS)  # on a CPU it makes these convolutions many times slower
-BATCHES_PER_CALL = 50 if GPUS else 1  # of the compiled loop; a batch takes milliseconds, or 0.2 s
+BATCHES_PER_CALL = 50 if GPUS else 10  # of the compiled loop; a batch takes milliseconds
 
 
 def define_discriminator(in_shape=(28, 28, 1), n_classes=10):
-    """Build D and Q as one model, for they share all but their last layers.
+    """Build D: image (n, 28, 28, 1) in [0, 1] -> three outputs.
 
-    Image (n, 28, 28, 1) in [0, 1] -> the probability (n, 1) that it is real; of Q, the
-    probabilities of the classes (n, n_classes), and the continuous codes (n, 2).
+    These are the probability (n, 1) that it is real, the probabilities of its class
+    (n, n_classes), and the codes that it was drawn from (n, 2), each in [0, 1].
     """
     in_image = keras.Input(in_shape, name="image")
     x = layers.Conv2D(64, 4, strides=2, padding="same")(in_image)  # 14x14x64
-    x = layers.LeakyReLU(negative_slope=0.1)(x)
+    x = layers.LeakyReLU(negative_slope=0.01)(x)
     x = layers.Conv2D(128, 4, strides=2, padding="same")(x)  # 7x7x128
-    x = layers.BatchNormalization()(x)
-    x = layers.LeakyReLU(negative_slope=0.1)(x)
+    x = layers.LeakyReLU(negative_slope=0.01)(x)
     x = layers.Flatten()(x)  # 6272
     x = layers.Dense(1024)(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.LeakyReLU(negative_slope=0.1)(x)
-    real = layers.Dense(1, activation="sigmoid", name="real", dtype="float32")(x)  # no --precision
-    q = layers.Dense(128, name="q_dense")(x)  # Composite finds Q's own layers by their names
-    q = layers.BatchNormalization(name="q_norm")(q)
-    q = layers.LeakyReLU(negative_slope=0.1)(q)
-    category = layers.Dense(n_classes, activation="softmax", name="q_category", dtype="float32")(q)
-    codes = layers.Dense(N_CODES, name="q_codes", dtype="float32")(q)
+    x = layers.LeakyReLU(negative_slope=0.01)(x)
+    # --precision stops at the outputs
+    real = layers.Dense(1, activation="sigmoid", name="real", dtype="float32")(x)
+    x = layers.Dense(128)(x)  # shared by class and codes
+    x = layers.LeakyReLU(negative_slope=0.01)(x)
+    category = layers.Dense(n_classes, activation="softmax", name="category", dtype="float32")(x)
+    codes = layers.Dense(N_CODES, activation="sigmoid", name="codes", dtype="float32")(x)
     model = keras.Model(in_image, [real, category, codes], name="discriminator")
-    optimizer = keras.optimizers.Adam(learning_rate=0.0002, beta_1=0.5)
+    optimizer = keras.optimizers.Adam(learning_rate=0.0001)
     losses = ["binary_crossentropy", "categorical_crossentropy", "mean_squared_error"]
     model.compile(loss=losses, optimizer=optimizer)
     return model
 
 
 def define_generator(latent_dim, n_classes=10):
-    """Build G: noise, class and codes, joined (n, latent_dim + 12) -> image (n, 28, 28, 1)."""
+    """Build G: class, codes and noise, joined (n, latent_dim + 12) -> image (n, 28, 28, 1)."""
     model = keras.Sequential(name="generator")
-    model.add(keras.Input((latent_dim + n_classes + N_CODES,)))
-    model.add(layers.Dense(1024))
-    model.add(layers.BatchNormalization())
-    model.add(layers.Activation("relu"))
-    model.add(layers.Dense(7 * 7 * 128))
-    model.add(layers.BatchNormalization())
-    model.add(layers.Activation("relu"))
+    model.add(keras.Input((n_classes + N_CODES + latent_dim,)))
+    for units in (1024, 7 * 7 * 128):
+        model.add(layers.Dense(units, activation="relu"))
+        model.add(layers.BatchNormalization(scale=False))  # the layer after a ReLU can scale
+        model.add(layers.Activation("relu"))
     model.add(layers.Reshape((7, 7, 128)))  # 128 versions of a 7x7 image
     model.add(layers.Conv2DTranspose(64, 4, strides=2, padding="same"))  # 14x14x64
-    model.add(layers.BatchNormalization())
+    model.add(layers.BatchNormalization(scale=False))
     model.add(layers.Activation("relu"))
     model.add(layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid"))
     return model  # 28x28x1
 
 
+# Copied from cgan_mnist.py
 class Composite(keras.Model):
-    """G and then D and Q. Training it moves G and Q's own layers; D can be trained by itself."""
+    """G and then D. Training it moves G alone; D can still be trained by itself."""
 
-    # Since Keras 3 d_model.trainable = False would stop D's own training, too.
     @property
-    def trainable_weights(self):
-        shared_and_q = self.get_layer("discriminator").trainable_weights
-        q_weights = [weight for weight in shared_and_q if weight.path.startswith("q_")]
-        return self.get_layer("generator").trainable_weights + q_weights
+    def trainable_weights(self):  # d_model.trainable = False would stop D's own training, too
+        return self.get_layer("generator").trainable_weights
 
     @property
     def non_trainable_weights(self):
@@ -117,13 +112,13 @@ class Composite(keras.Model):
 
 
 def define_gan(g_model, d_model):
-    """Build the composite: latent point -> G -> D and Q. It updates G and Q's own last layers."""
+    """Build the composite: latent point -> G -> D's three outputs. It updates G only."""
     gan_input = keras.Input(g_model.input_shape[1:])
     model = Composite(gan_input, d_model(g_model(gan_input)), name="gan")
     model.output_names = d_model.output_names  # or Keras reports all losses by one
-    optimizer = keras.optimizers.Adam(learning_rate=0.001, beta_1=0.5)
+    optimizer = keras.optimizers.Adam(learning_rate=0.001)
     losses = ["binary_crossentropy", "categorical_crossentropy", "mean_squared_error"]
-    model.compile(loss=losses, optimizer=optimizer)
+    model.compile(loss=losses, loss_weights=[1, 0.5, 1], optimizer=optimizer)
     return model
 
 
@@ -135,8 +130,11 @@ def load_real_samples(path=None):
     return [images, labels, names]
 
 
-def load_test_samples(dataset, path=None):
-    """Load test images, float32 (n, 28, 28, 1) in [0, 1], and labels (n,); or the training's."""
+def load_test_samples(dataset, n_samples, path=None):
+    """Load the first test images, float32 (n, 28, 28, 1) in [0, 1], and their labels (n,).
+
+    Where there are no test images they are of those to train on.
+    """
     images, labels, names = dataset
     try:
         if path is None:
@@ -147,10 +145,10 @@ def load_test_samples(dataset, path=None):
     except ValueError:  # a folder, or a file without test images
         X = np.asarray(images)
         y = np.take(names, labels)
+    X = X[:n_samples].reshape(-1, *IMAGE_SHAPE)
     if X.dtype == np.uint8:  # floats are scaled already
         X = X / np.float32(255)
-    y = np.array([names.index(str(label)) for label in np.ravel(y)])
-    return X.reshape(-1, *IMAGE_SHAPE), y
+    return X, np.array([names.index(str(label)) for label in np.ravel(y)[:n_samples]])
 
 
 def generate_real_samples(dataset, n_samples, seed=None):
@@ -164,22 +162,21 @@ def generate_real_samples(dataset, n_samples, seed=None):
 
 
 def generate_latent_points(latent_dim, n_samples, n_classes=10, seed=None):
-    """Draw the parts of latent points: noise, class and codes.
+    """Draw the parts of latent points, in the order in which G takes them.
 
     Returns:
-        noise (n, latent_dim), standard normal; classes, one-hot (n, n_classes); continuous codes
-        (n, 2), uniform in [-1, 1].
+        classes, one-hot (n, n_classes); codes (n, 2) and noise (n, latent_dim), standard normal.
     """
     seeds = tf.random.split(pair(seed), 3)
-    noise = tf.random.stateless_normal([n_samples, latent_dim], seeds[0])
-    category = tf.random.stateless_uniform([n_samples], seeds[1], 0, n_classes, tf.int32)
-    codes = tf.random.stateless_uniform([n_samples, N_CODES], seeds[2], -1.0, 1.0)
-    return [noise, tf.one_hot(category, n_classes), codes]
+    category = tf.random.stateless_uniform([n_samples], seeds[0], 0, n_classes, tf.int32)
+    codes = tf.random.stateless_normal([n_samples, N_CODES], seeds[1])
+    noise = tf.random.stateless_normal([n_samples, latent_dim], seeds[2])
+    return [tf.one_hot(category, n_classes), codes, noise]
 
 
-def generate_fake_samples(g_model, noise, category, codes):
+def generate_fake_samples(g_model, category, codes, noise, training=False):
     """Draw images from G, float32 (n, 28, 28, 1) in [0, 1], and their target, 0."""
-    X = g_model(tf.concat([noise, category, codes], axis=1), training=False)
+    X = g_model(tf.concat([category, codes, noise], axis=1), training=training)
     return tf.cast(X, tf.float32), tf.zeros((X.shape[0], 1))  # G may compute in bfloat16
 
 
@@ -195,11 +192,11 @@ def save_plot(examples, epoch, n=10, out=Path()):
     image.imsave(path, np.squeeze(grid), cmap="gray_r", vmin=0, vmax=1)
 
 
-def save_pairs(X_test, X_fake, d_model, names, path):
-    """Draw of each class a real test image over a fake, with what Q finds in them."""
+def save_pairs(X_test, X_fake, labels, d_model, names, path):
+    """Draw real test images over fakes with their labels, and what D finds in each."""
     n = len(X_test)
     figure = Figure(figsize=(1.2 * n, 3.4), layout="constrained")
-    axes = figure.subplots(2, n)
+    axes = figure.subplots(2, n, squeeze=False)
     for row, X in zip(axes, [X_test, X_fake], strict=True):
         _, category, codes = d_model(X, training=False)
         seen = np.argmax(category, axis=1)
@@ -207,45 +204,49 @@ def save_pairs(X_test, X_fake, d_model, names, path):
         for k, axis in enumerate(row):
             axis.imshow(X[k], cmap="gray_r", vmin=0, vmax=1)
             axis.set_axis_off()
-            axis.set_title(f"class {names[seen[k]]}, label {names[k]}\n{found[k]}", fontsize=8)
+            title = f"class {names[seen[k]]}, label {names[labels[k]]}\n{found[k]}"
+            axis.set_title(title, fontsize=8)
     figure.savefig(path)
 
 
-def summarize_performance(epoch, g_model, d_model, dataset, latent_dim, n_samples=100, run=None):
-    """Report D's and Q's accuracy; save the tutorial's two pictures, and G."""
+def summarize_performance(epoch, g_model, d_model, dataset, latent_dim, n_samples=1000, run=None):
+    """Report D's accuracy and the losses on test images; save the tutorial's two pictures, and G.
+
+    In the grid a column is a label. Code 1 grows downwards, code 2 to the right, from near 0 to
+    near 1 as in the tutorial; each cell has noise of its own.
+    """
     run = Run() if run is None else run  # without one, into the current folder
     names = dataset[2]
     n_classes = len(names)
-    n = min(n_classes, 20)  # columns
-    (X_real, _), y_real = generate_real_samples(dataset, n_samples, run.grid_seed)
-    p_real, _, _ = d_model(X_real, training=False)
+    X_real, labels = load_test_samples(dataset, n_samples, run.settings.data)
+    category = tf.one_hot(labels, n_classes)
+    _, codes, noise = generate_latent_points(latent_dim, len(labels), n_classes, run.grid_seed)
+    X_fake, y_fake = generate_fake_samples(g_model, category, codes, noise)
+    y_real = tf.ones_like(y_fake)
+    p_real, class_real, _ = d_model(X_real, training=False)
+    p_fake, class_fake, _ = d_model(X_fake, training=False)
     acc_real = np.mean(keras.metrics.binary_accuracy(y_real, p_real))
-    noise, category, codes = generate_latent_points(latent_dim, n_samples, n_classes, run.grid_seed)
-    X_fake, y_fake = generate_fake_samples(g_model, noise, category, codes)
-    p_fake, found, _ = d_model(X_fake, training=False)
     acc_fake = np.mean(keras.metrics.binary_accuracy(y_fake, p_fake))
     print(f">Accuracy real: {acc_real:.0%}, fake: {acc_fake:.0%}")
-
-    X_test, y_test = load_test_samples(dataset, run.settings.data)
-    parts = [X_test[k : k + 500] for k in range(0, len(X_test), 500)]  # to spare memory
-    seen = np.concatenate([np.argmax(d_model(part)[1], axis=1) for part in parts])
-    acc_test = np.mean(seen == y_test)
-    acc_class = np.mean(np.argmax(found, axis=1) == np.argmax(category, axis=1))
-    print(f">Class accuracy test: {acc_test:.1%}, fake: {acc_class:.0%}")
-
-    firsts = [np.argmax(y_test == k) for k in range(n)]  # a test image of each class
-    category = tf.eye(n, n_classes)
-    X_fake, _ = generate_fake_samples(g_model, noise[:n], category, codes[:n])
+    acc_real = np.mean(np.argmax(class_real, axis=1) == labels)
+    acc_fake = np.mean(np.argmax(class_fake, axis=1) == labels)
+    print(f">Class accuracy real: {acc_real:.1%}, fake: {acc_fake:.1%}")
+    bce = keras.losses.BinaryCrossentropy()
+    d_loss = (bce(y_real, p_real) + bce(y_fake, p_fake)) / 2
+    g_loss = bce(y_real, p_fake)
+    print(f">Test images: d={d_loss:.3f}, g={g_loss:.3f}")
     path = run.out / f"generated_plot_e{epoch + 1:03d}_labels.png"
-    save_pairs(X_test[firsts], X_fake, d_model, names, path)
+    save_pairs(X_real[:10], X_fake[:10], labels, d_model, names, path)
 
-    # the grid: a column a class, of one noise, in whose rows both codes go from -1 to 1
-    codes = tf.repeat(tf.linspace([-1.0] * N_CODES, [1.0] * N_CODES, 10), n, axis=0)
-    noise = tf.repeat(noise[:1], 10 * n, axis=0)
-    X_fake, _ = generate_fake_samples(g_model, noise, tf.tile(category, [10, 1]), codes)
+    n = min(n_classes, 20)  # columns
+    across, down = np.meshgrid(np.linspace(0.0001, 0.99999, n), np.linspace(0.0001, 0.99999, 10))
+    codes = np.stack([down.ravel(), across.ravel()], axis=1)
+    _, _, noise = generate_latent_points(latent_dim, 10 * n, n_classes, run.grid_seed)
+    category = tf.tile(tf.eye(n, n_classes), [10, 1])
+    X_fake, _ = generate_fake_samples(g_model, category, codes.astype(np.float32), noise)
     save_plot(X_fake, epoch, n=n, out=run.out)
-    latent = [("noise", latent_dim, "normal"), ("category", n_classes, "one-hot")]
-    latent.append(("codes", N_CODES, "uniform"))
+    latent = [("category", n_classes, "one-hot"), ("codes", N_CODES, "normal")]
+    latent.append(("noise", latent_dim, "normal"))
     run.save_generator(g_model, epoch, "infogan", latent, names)
 
 
@@ -254,53 +255,51 @@ def make_train_batch(
 ):
     """Return the tutorial's batch as a function of its number: train_batch(step) -> losses."""
     n_classes = len(dataset[2])
-    cf = 0.0 if without_cf else 0.5  # half the sum of both
-    cr = 0.0 if without_cr else 0.5
+    cf = 0.0 if without_cf else 1.0
+    cr = 0.0 if without_cr else 1.0
+    n_class_losses = max(cf + cr, 1.0)
     bce = keras.losses.BinaryCrossentropy()
     ce = keras.losses.CategoricalCrossentropy()
     mse = keras.losses.MeanSquaredError()
-    dq_weights = d_model.trainable_weights
-    gq_weights = gan_model.trainable_weights
-    d_averages = [w for w in d_model.non_trainable_weights if not w.path.startswith("q_")]
+    d_weights = d_model.trainable_weights
+    g_weights = gan_model.trainable_weights
 
     def train_batch(step):
         seeds = tf.random.split(tf.stack([seed, step]), 3)
         (X_real, labels), y_real = generate_real_samples(dataset, n_batch, seeds[0])
-        noise, _, codes = generate_latent_points(latent_dim, n_batch, n_classes, seeds[1])
-        X_fake, y_fake = generate_fake_samples(g_model, noise, labels, codes)
+        _, codes, noise = generate_latent_points(latent_dim, n_batch, n_classes, seeds[1])
+        X_fake, y_fake = generate_fake_samples(g_model, labels, codes, noise, training=True)
 
-        # ---- Update D and Q: maximise log D(x) + log(1 - D(G(z, c))) + log Q(c | G(z, c)) ----
-        # and, for the class y of a real image, log Q(y | x)
+        # ---- Update D: maximise log D(x) + log(1 - D(G(z, c, y))) + log Q(c | G(z, c, y)) ----
+        # and, for the label y, log Q(y | x) + log Q(y | G(z, c, y))
         with tf.GradientTape() as tape:
             p_real, class_real, _ = d_model(X_real, training=True)
             p_fake, class_fake, codes_found = d_model(X_fake, training=True)
-            d_real = bce(y_real, p_real)
-            d_fake = bce(y_fake, p_fake)
-            q_class = cf * ce(labels, class_fake) + cr * ce(labels, class_real)
-            dq_loss = d_real + d_fake + q_class + mse(codes, codes_found)
-        d_model.optimizer.apply(tape.gradient(dq_loss, dq_weights), dq_weights)
+            d_loss = (bce(y_real, p_real) + bce(y_fake, p_fake)) / 2
+            cf_loss = ce(labels, class_fake)
+            cr_loss = ce(labels, class_real)
+            c_loss = (cf * cf_loss + cr * cr_loss) / n_class_losses
+            con_loss = mse(codes, codes_found)
+            loss = d_loss + c_loss + con_loss
+        d_model.optimizer.apply(tape.gradient(loss, d_weights), d_weights)
 
-        # ---- Update G and Q by the composite: maximise log D(G(z, c)) + log Q(c | G(z, c)) ----
-        averages = [tf.identity(average) for average in d_averages]
-        noise, category, codes = generate_latent_points(latent_dim, n_batch, n_classes, seeds[2])
+        # ---- Update G: maximise log D(G(z, c, y)) + log Q(y | G(z, c, y)) + log Q(c | ...) ----
+        _, codes, noise = generate_latent_points(latent_dim, n_batch, n_classes, seeds[2])
         y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
         with tf.GradientTape() as tape:
-            points = tf.concat([noise, category, codes], axis=1)
-            p_gan, category_found, codes_found = gan_model(points, training=True)
+            points = tf.concat([labels, codes, noise], axis=1)
+            p_gan, class_fake, codes_found = gan_model(points, training=True)
             g_loss = bce(y_gan, p_gan)
-            q_category = ce(category, category_found)
-            q_codes = mse(codes, codes_found)
-            gq_loss = g_loss + cf * q_category + q_codes
-        gan_model.optimizer.apply(tape.gradient(gq_loss, gq_weights), gq_weights)
-        for average, before in zip(d_averages, averages, strict=True):
-            average.assign(before)  # BatchNormalization's: this update leaves nothing behind in D
-        return tf.stack([d_real, d_fake, g_loss, q_category, q_codes])
+            c_loss = cf * ce(labels, class_fake) / n_class_losses  # cr does not depend on G
+            loss = g_loss + c_loss + mse(codes, codes_found)
+        gan_model.optimizer.apply(tape.gradient(loss, g_weights), g_weights)
+        return tf.stack([d_loss, g_loss, cf_loss, cr_loss, con_loss])
 
     return train_batch
 
 
-def train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs=50, n_batch=128, run=None):
-    """Train G, D and Q for n_epochs passes over the dataset, or on from where the run stands."""
+def train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs=3, n_batch=10, run=None):
+    """Train G and D for n_epochs passes over the dataset, or on from where the run stands."""
     run = new_run(n_epochs, n_batch, latent_dim) if run is None else run
     images, labels, names = dataset
     bat_per_epo = run.batches_per_epoch(len(images), n_batch)
@@ -322,6 +321,7 @@ def train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs=50, n_batch
             n = min(BATCHES_PER_CALL, bat_per_epo - j)
             losses = train_batches(run.step, n)[:n].numpy()
             run.record(i, j, bat_per_epo, losses)
+        print(f">Epoch {i + 1}: d={losses[-1, 0]:.3f}, g={losses[-1, 1]:.3f}")
         if run.wants_snapshot(i, n_epochs):
             average = run.average(g_model, draw)  # without --ema G itself
             summarize_performance(i, average, d_model, dataset, latent_dim, run=run)
@@ -370,9 +370,9 @@ logging.getLogger("absl").setLevel("ERROR")  # Keras calls .h5 a legacy format a
 ANEW = ("resume", "out", "data", "dataset", "epochs", "on_collapse")  # what --resume may change
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data takes from a folder
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
-RUN_FORMAT = 2  # of settings.json and the checkpoints; runs of format 1 are of earlier versions
+RUN_FORMAT = 3  # of settings.json and the checkpoints; runs of lower ones are of earlier versions
 STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin with 150 near 0
-VERSION = "0.10"  # of the scripts, as CHANGELOG.md counts them
+VERSION = "0.11"  # of the scripts, as CHANGELOG.md counts them
 
 
 class Refusal(ValueError):
