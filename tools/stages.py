@@ -1,13 +1,14 @@
 """Look at the stages that a GAN's tutorial goes through before it trains.
 
-    python tools/stages.py mnist_gan.py data             draw the first real images
+    python tools/stages.py mnist_gan.py data             print the shapes, draw the first images
     python tools/stages.py mnist_gan.py models           print and draw the three models
-    python tools/stages.py mnist_gan.py untrained        draw the grid of an untrained generator
     python tools/stages.py mnist_gan.py discriminator    train D alone against random pixels
+    python tools/stages.py mnist_gan.py untrained        draw what an untrained G draws
+    python tools/stages.py mnist_gan.py generator        train G alone, against an untrained D
 
 Any training script will do, here or elsewhere, and its own flags may follow the stage: --data,
---seed, --out, the folder of the pictures, ... A run that stands there is not touched. `models` and
-`untrained` need no data.
+--seed, --out, the folder of the pictures, ... A run that stands there is not touched. `data` and
+`discriminator` need data, the others none.
 
 The script is imported, and its `main` called with the stage in the place of `train`: it has the
 models, the data and the settings of a run with these flags.
@@ -25,7 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-N_BATCHES = 100  # that D trains alone
+# the tutorials' numbers, for images of 1 channel (MNIST) and of 3 (CIFAR-10)
+SIDES = {1: 5, 3: 7}  # of a square of images
+D_BATCHES = {1: 100, 3: 20}  # that D trains alone
+G_BATCHES = {1: 100, 3: 200}  # that G trains alone
 # functions that tell a training script from other files; the tools call or replace them
 PARTS = {"generate_real_samples", "save_plot", "summarize_performance", "make_train_batch"}
 PARTS |= {"train", "main"}
@@ -34,17 +38,36 @@ GRID = "generated_plot_e000.png"
 
 
 def show_data(script, out, given):
-    """Draw the first real images, 25 grey ones or 49 in colour as the tutorials do."""
+    """Print the shapes of the data, and draw the first real images."""
     dataset = given["dataset"]
-    images = dataset[0] if isinstance(dataset, list) else dataset
-    side = 5 if images.shape[-1] == 1 else 7
-    side = min(side, math.isqrt(len(images)))
+    arrays = dataset[:2] if isinstance(dataset, list) else [dataset]  # images, labels
+    for part, shapes in shapes_of(script, arrays, given["run"].settings.data).items():
+        print(part, *shapes)
+    n_most = SIDES[script.IMAGE_SHAPE[-1]] ** 2
     low, high = script.PIXEL_RANGE
-    examples = low + (high - low) * (images[: side * side] / 255)
-    scratch = given["run"].out
-    script.save_plot(examples, BEFORE, n=side, out=scratch)
-    shutil.copyfile(scratch / GRID, out / "data_plot.png")
-    print(out / "data_plot.png")
+    examples = low + (high - low) * (arrays[0][:n_most] / 255)
+    save_square(script, examples, given["run"].out, out / "data_plot.png")
+
+
+def shapes_of(script, arrays, path):
+    """Return the shapes of images and labels: "Train", and "Test" where there are such, too.
+
+    They are those of all that the data hold, and not only of what the script reads. Of a folder of
+    pictures they are those of `arrays`, which the script has read.
+    """
+    if path is None:
+        train, test = script.download(script.DATASET)
+        held = {"Train": train, "Test": test}
+    elif Path(path).is_dir():
+        held = {"Train": arrays}
+    else:
+        with np.load(path) as file:
+            names = file.files
+        held = {}
+        for part in ("Train", "Test"):
+            wanted = [f"x_{part.lower()}", f"y_{part.lower()}"]
+            held[part] = [script.read_array(path, name) for name in wanted if name in names]
+    return {part: [array.shape for array in held[part]] for part in held if held[part]}
 
 
 def show_models(script, out, given):
@@ -57,69 +80,186 @@ def show_models(script, out, given):
     try:
         for name, model in models.items():
             path = out / f"{name}_plot.png"
-            # the default, "ortho", crashes Graphviz 2.43 where a model has two inputs
-            script.keras.utils.plot_model(model, path, show_shapes=True, splines="spline")
+            draw_model(script, model, path)
             print(path)
     except ImportError:
         print("For the diagrams install Graphviz: apt-get install graphviz", file=sys.stderr)
 
 
-def show_untrained(script, out, given):
-    """Draw the grid that a run would draw after no epoch at all."""
-    given["d_model"].jit_compile = False  # for evaluate(): it would compile longer than it runs
-    names = inspect.signature(script.summarize_performance).parameters
-    arguments = {name: given[name] for name in names if name in given}
-    script.summarize_performance(BEFORE, **arguments)
-    shutil.copyfile(given["run"].out / GRID, out / "untrained_plot.png")
-    print(out / "untrained_plot.png")
+def draw_model(script, model, path):
+    """Draw a model with the names and shapes of its layers, those of models in it, too."""
+    script.keras.utils.plot_model(
+        model,
+        path,
+        show_shapes=True,
+        show_layer_names=True,
+        expand_nested=True,
+        splines="spline",  # the default, "ortho", crashes Graphviz 2.43 at a model of two inputs
+    )
 
 
 def train_discriminator(script, out, given):
     """Train D alone to tell real images from random pixels; print a line per batch.
 
-    Of D's outputs only the single number learns: the probability that an image is real or, where D
-    was compiled without a loss, an energy, to be small for real images and settings.margin for
-    others. Both kinds of images go through D in one batch: in a batch of one kind,
-    BatchNormalization would take away what tells it from the other.
+    As in the tutorials a batch is two updates, on real images and then on random pixels, and its
+    line has D's accuracy on each of them before the update. Of D's outputs only the single number
+    learns. Of an energy the mean is printed.
+
+    In a batch of one kind BatchNormalization takes away much of what tells it from the other. With
+    it AC-GAN's D learns all the same, as in its tutorial; InfoGAN's is slower, and right three
+    times in four after 100 batches.
     """
     keras = script.keras
     tf = script.tf
     settings = given["run"].settings
     whole = given["d_model"]
-    single = [output.shape[-1] for output in whole.outputs].index(1)
-    d_model = keras.Model(whole.inputs, whole.outputs[single])
-    weights = d_model.trainable_variables
-    loss = None
-    if whole.loss:
-        losses = keras.tree.flatten(whole.loss)
-        loss = keras.losses.get(losses[single])
+    d_model = keras.Model(whole.inputs, whole.outputs[single_output(whole)])
+    loss = loss_of(script, given)
+    update = make_update(script, d_model, whole.optimizer, d_model.trainable_weights, loss)
     dataset = keras.tree.map_structure(tf.constant, given["dataset"])  # kept on the device
     low, high = script.PIXEL_RANGE
     half_batch = settings.batch_size // 2
-    for i in range(N_BATCHES):
+    for i in range(D_BATCHES[script.IMAGE_SHAPE[-1]]):
         seeds = tf.random.split((settings.seed, i), 2)
         X_real, y_real = script.generate_real_samples(dataset, half_batch, seeds[0])
         X_real, *labels = keras.tree.flatten(X_real)
         X_fake = tf.random.stateless_uniform(X_real.shape, seeds[1], low, high)
-        X = [tf.concat([X_real, X_fake], axis=0)]
-        if len(d_model.inputs) == 2:  # D sees the label, too: random pixels get those of the images
-            X.append(tf.concat([*labels, *labels], axis=0))
-        y = tf.concat([y_real, tf.zeros_like(y_real)], axis=0)
-        with tf.GradientTape() as tape:
-            answers = d_model(X, training=True)
-            real, fake = tf.split(answers, 2)
-            if loss is None:
-                d_loss = tf.reduce_mean(real + tf.maximum(0.0, settings.margin - fake))
-                line = f"real={np.mean(real):.3f} fake={np.mean(fake):.3f}"
-            else:
-                d_loss = tf.reduce_mean(loss(y, answers))
-                line = f"real={np.mean(real > 0.5):.0%} fake={np.mean(fake < 0.5):.0%}"
-        whole.optimizer.apply(tape.gradient(d_loss, weights), weights)
+        if len(d_model.inputs) == 1:
+            labels = []
+        _, real = update([X_real, *labels], y_real)
+        _, fake = update([X_fake, *labels], tf.zeros_like(y_real))  # labels of the real ones
+        if whole.loss:
+            line = f"real={np.mean(real > 0.5):.0%} fake={np.mean(fake < 0.5):.0%}"
+        else:
+            line = f"real={np.mean(real):.3f} fake={np.mean(fake):.3f}"
         print(f">{i + 1} {line}", flush=True)
 
 
-STAGES = {"data": show_data, "models": show_models, "untrained": show_untrained}
-STAGES["discriminator"] = train_discriminator
+def show_untrained(script, out, given):
+    """Draw what G draws with its initial weights."""
+    save_fakes(script, given, out / "untrained_plot.png")
+
+
+def train_generator(script, out, given):
+    """Train G alone, through the composite, while D stays as it was initialised.
+
+    Prints a line per batch, and whether D has stayed; draws what G draws then. The composite says
+    what moves, but for an InfoGAN's Q: only D's single number counts here.
+    """
+    tf = script.tf
+    settings = given["run"].settings
+    d_model = given["d_model"]
+    gan_model = given["gan_model"]
+    networks = {id(weight) for model in (given["g_model"], d_model) for weight in model.weights}
+    weights = [weight for weight in gan_model.trainable_weights if id(weight) in networks]
+    update = make_update(script, gan_model, gan_model.optimizer, weights, loss_of(script, given))
+    # BatchNormalization's running averages follow all that it sees
+    d_weights = [weight for weight in d_model.weights if "moving_" not in weight.path]
+    before = [weight.numpy() for weight in d_weights]
+    n_batch = settings.batch_size
+    y_gan = tf.ones((n_batch, 1))  # G wants its fakes to be taken for real
+    for i in range(G_BATCHES[script.IMAGE_SHAPE[-1]]):
+        X_gan = draw_points(script, given, n_batch, (settings.seed, i))
+        g_loss, _ = update(X_gan, y_gan)
+        print(f">{i + 1} g={g_loss:.3f}", flush=True)
+    after = [weight.numpy() for weight in d_weights]
+    if all(map(np.array_equal, before, after)):
+        print("D is as it was initialised")
+    else:
+        print("D has moved, too: the composite trains it")
+    save_fakes(script, given, out / "generator_alone_plot.png")
+
+
+def single_output(model):
+    """Return the number of D's, or the composite's, output that is a single number."""
+    return [output.shape[-1] for output in model.outputs].index(1)
+
+
+def loss_of(script, given):
+    """Return D's loss of its single number, loss(y, answers), where y is 1 for real images.
+
+    The number is the probability that an image is real or, where D was compiled without a loss, an
+    energy, to be small for real images and settings.margin for others.
+    """
+    d_model = given["d_model"]
+    if d_model.loss:
+        losses = script.keras.tree.flatten(d_model.loss)
+        return script.keras.losses.get(losses[single_output(d_model)])
+    margin = given["run"].settings.margin
+
+    def energy_loss(y, energies):
+        return y * energies + (1 - y) * script.tf.maximum(0.0, margin - energies)
+
+    return energy_loss
+
+
+def make_update(script, model, optimizer, weights, loss):
+    """Return update(X, y), a training step: it gives the loss, and the answers, before the step."""
+    tf = script.tf
+    single = single_output(model)
+    optimizer.build(weights)
+
+    @tf.function
+    def update(X, y):
+        with tf.GradientTape() as tape:
+            answers = tf.nest.flatten(model(X, training=True))[single]
+            batch_loss = tf.reduce_mean(loss(y, answers))
+        optimizer.apply(tape.gradient(batch_loss, weights), weights)
+        return batch_loss, answers
+
+    return update
+
+
+def draw_points(script, given, n_samples, seed):
+    """Draw n_samples inputs for G, as the composite's update draws them."""
+    known = given | {"n_samples": n_samples, "seed": seed}
+    if isinstance(given["dataset"], list):
+        known["n_classes"] = len(given["dataset"][2])
+    names = inspect.signature(script.generate_latent_points).parameters
+    arguments = {name: known[name] for name in names if name in known}
+    parts = script.generate_latent_points(**arguments)
+    if not isinstance(parts, list):
+        return parts
+    g_model = given["g_model"]
+    if len(g_model.inputs) > 1:  # noise and labels
+        return parts
+    if parts[0].shape[-1] == g_model.input_shape[-1]:  # points, and once more the codes in them
+        return parts[0]
+    return script.tf.concat(parts, axis=1)
+
+
+def save_fakes(script, given, path):
+    """Draw a square of images from G, grey ones each on its own scale of greys.
+
+    It goes from the image's least pixel to its greatest, as in the tutorials: what a G draws that
+    is not trained is noise of little contrast about a medium grey.
+    """
+    low, high = script.PIXEL_RANGE
+    n_channels = script.IMAGE_SHAPE[-1]
+    points = draw_points(script, given, SIDES[n_channels] ** 2, given["run"].grid_seed)
+    images = np.float32(given["g_model"](points, training=False))
+    if n_channels == 1:
+        least = images.min(axis=(1, 2, 3), keepdims=True)
+        spread = images.max(axis=(1, 2, 3), keepdims=True) - least
+        images = low + (high - low) * (images - least) / np.maximum(spread, 1e-9)
+    save_square(script, images, given["run"].out, path)
+
+
+def save_square(script, images, scratch, path):
+    """Draw a square of images, 5x5 grey ones or 7x7 in colour; of fewer, as many as there are."""
+    side = min(SIDES[script.IMAGE_SHAPE[-1]], math.isqrt(len(images)))
+    script.save_plot(images[: side * side], BEFORE, n=side, out=scratch)
+    shutil.copyfile(scratch / GRID, path)
+    print(path)
+
+
+STAGES = {
+    "data": show_data,
+    "models": show_models,
+    "discriminator": train_discriminator,
+    "untrained": show_untrained,
+    "generator": train_generator,
+}
 
 
 def import_script(path):
@@ -179,7 +319,7 @@ def main(argv=None):
 
         def show(*args):
             given = signature.bind(*args).arguments
-            given["run"].out = scratch  # where summarize_performance writes
+            given["run"].out = scratch  # for save_plot
             out.mkdir(parents=True, exist_ok=True)
             STAGES[stage](script, out, given)
 
@@ -190,7 +330,7 @@ def main(argv=None):
             flags = [*flags, "--out", str(out)]
         else:  # in a folder that holds no run, which would be refused
             flags = [*flags, "--out", folder]
-            if stage in ("models", "untrained"):
+            if stage not in ("data", "discriminator"):
                 save_blank_data(script.IMAGE_SHAPE, scratch / "blank.npz")
                 flags = ["--data", str(scratch / "blank.npz"), *flags]
         script.main(flags)
