@@ -20,7 +20,7 @@ import tutorial_loops
 
 
 @pytest.mark.parametrize("name", common.SCRIPTS)
-def test_tutorials_loop_trains_d_and_g(name, monkeypatch):
+def test_tutorials_loop_trains_d_and_g(name, monkeypatch, eagerly):
     """And the composite by itself moves nothing of D but BatchNormalization's averages.
 
     So it does where a tutorial freezes all other layers of D.

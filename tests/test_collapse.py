@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from helpers import DIGITS, PATHS, ROOT, losses_of
 
-RUN = ["--data", str(DIGITS), "--batch-size", "16", "--steps-per-epoch", "60"]
+RUN = ["--data", str(DIGITS), "--batch-size", "16", "--steps-per-epoch"]
 
 
 @pytest.fixture
@@ -79,11 +79,12 @@ def test_d_has_won_where_its_losses_stay_near_their_least(name, least):
 
 
 def test_d_winning_is_warned_of_once(cgan, monkeypatch, capsys):
-    let_d_win(cgan, monkeypatch)
-    cgan.main([*RUN, "--epochs", "5", "--out", "run"])
+    """The losses are given here; below D wins."""
+    losses = tf.constant([[0.01, 1.0, 9.0]] * cgan.BATCHES_PER_CALL)
+    monkeypatch.setattr(cgan, "compile_batches", lambda train_batch: lambda step, n: losses)
+    cgan.main([*RUN, "60", "--epochs", "5", "--out", "run"])
     (warning,) = capsys.readouterr().err.strip().splitlines()
-    assert warning.startswith("epoch ") and "D has won" in warning and "--seed" in warning
-    assert losses_of("run")["d"][-60:].mean() < 0.03
+    assert warning.startswith("epoch 2: ") and "D has won" in warning and "--seed" in warning
     assert batches_of("run") == [(e, b) for e in range(1, 6) for b in range(1, 61)]
     keras.models.load_model("run/generator_model_005.h5")  # a warning leaves the run as it is
 
@@ -91,7 +92,7 @@ def test_d_winning_is_warned_of_once(cgan, monkeypatch, capsys):
 def test_stop_ends_with_status_3_and_keeps_the_snapshots(cgan, monkeypatch, capsys):
     let_d_win(cgan, monkeypatch)
     with pytest.raises(SystemExit) as caught:
-        cgan.main([*RUN, "--epochs", "9", "--out", "run", "--on-collapse", "stop"])
+        cgan.main([*RUN, "60", "--epochs", "9", "--out", "run", "--on-collapse", "stop"])
     assert caught.value.code == 3
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "D has won" in line and "run" in line
@@ -105,7 +106,7 @@ def test_a_loss_that_is_no_number_stops_the_run(cgan, monkeypatch, capsys):
 
     class Exploding(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step):
-            return tf.where(step < 2 * 70, 0.0002, np.inf)
+            return tf.where(step < 2 * 13, 0.0002, np.inf)
 
     def exploding(**options):
         model = define_discriminator(**options)
@@ -115,7 +116,7 @@ def test_a_loss_that_is_no_number_stops_the_run(cgan, monkeypatch, capsys):
 
     monkeypatch.setattr(cgan, "define_discriminator", exploding)
     with pytest.raises(SystemExit) as caught:
-        cgan.main([*RUN, "--epochs", "3", "--out", "run"])
+        cgan.main([*RUN, "10", "--epochs", "3", "--out", "run"])
     assert caught.value.code == 3
     assert "epoch 2: a loss is no longer finite" in capsys.readouterr().err
     good = keras.models.load_model("run/generator_model_001.h5")

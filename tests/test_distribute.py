@@ -22,23 +22,25 @@ from stages import import_script
 # one of each way to train: the three left out differ from these in their networks alone
 TRAINED = [s for s in SCRIPTS if s not in ("cifar10_gan", "colour_gan", "infogan_labelled")]
 TWO_BATCHES = "--batch-size 16 --epochs 1 --steps-per-epoch 2".split()
-# a process with so many devices, which runs one command after the other: TensorFlow starts once
+# TensorFlow starts once: a process that has two devices runs the commands of each folder, with one
+# device in the first. Eagerly, for compiling takes longer, but what gathers from the devices
 TRAIN = """
-import functools, json, sys
+import contextlib, json, os, sys
 from pathlib import Path
 import distribute, keras, tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
-devices = [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1])
+devices = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, devices)
 import_script = distribute.import_script
 call_layer = keras.Layer.__call__
-sizes = {}
+strategies = [tf.distribute.MirroredStrategy(["CPU:0"]), distribute.join_devices(tf)]
 
 def import_plain(path):
     script = import_script(path)
     script.XLA = False  # with it, one device alone would draw other numbers
     script.layers.Dropout = lambda rate: script.layers.Activation("linear")  # a mask a device
+    tf.config.run_functions_eagerly(not hasattr(script, "pulling_away_term"))
     return script
 
 def call_and_note(layer, *args, **kwargs):
@@ -48,38 +50,41 @@ def call_and_note(layer, *args, **kwargs):
 
 distribute.import_script = import_plain
 keras.Layer.__call__ = call_and_note
-distribute.join_devices = functools.cache(distribute.join_devices)
-for path, *flags in json.loads(sys.argv[2]):
-    name = Path(path).stem
-    sizes[name] = set()
-    try:
-        distribute.main([path, *flags])
-    except SystemExit as end:
-        sizes[name] = {end.code}
-Path("sizes.json").write_text(json.dumps({name: sorted(sizes[name] - {None}) for name in sizes}))
+for (folder, commands), strategy in zip(json.loads(sys.argv[1]).items(), strategies):
+    os.chdir(folder)
+    distribute.join_devices = lambda tf: strategy
+    sizes = {}
+    for name, command in commands.items():
+        keras.utils.clear_session()  # the names of layers are counted anew
+        sizes[name] = set()
+        with open("stdout", "a") as stdout, contextlib.redirect_stdout(stdout):
+            try:
+                distribute.main([*command, "--out", name])
+            except SystemExit as end:
+                sizes[name] = {end.code}
+    found = {name: sorted(sizes[name] - {None}) for name in sizes}
+    Path("sizes.json").write_text(json.dumps(found))
 """
 # BatchNormalization works out its variance in another way for several devices, and Adam makes the
 # rounding of gradients that are nearly 0 into whole steps
 ROUNDING = {"acgan_mnist": 2e-3, "infogan_mnist": 1e-2, "mlp_gan": 1e-4}
 
 
-def train_with(n_devices, folder, *commands):
-    """Start a process that runs distribute.py with each of the commands, in a folder."""
-    commands = json.dumps([[*map(str, command)] for command in commands])
-    env = dict(os.environ, PYTHONPATH=str(ROOT / "tools"))
-    with open(folder / "stdout", "w") as stdout, open(folder / "stderr", "w") as stderr:
-        command = [sys.executable, "-c", TRAIN, str(n_devices), commands]
-        return subprocess.Popen(command, cwd=folder, env=env, stdout=stdout, stderr=stderr)
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Train each script for two batches on one and on two devices; return the two folders."""
+    """Train each script for two batches on one and on two devices; return the two folders.
+
+    In the second there is also a batch that two devices cannot share.
+    """
     folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
-    commands = [[PATHS[s], "--data", data_of(s), "--out", s, *TWO_BATCHES] for s in TRAINED]
-    processes = [train_with(n, folder, *commands) for n, folder in enumerate(folders, 1)]
-    for process, folder in zip(processes, folders, strict=True):
-        assert process.wait() == 0, (folder / "stderr").read_text()
+    commands = {s: [str(PATHS[s]), "--data", str(data_of(s)), *TWO_BATCHES] for s in TRAINED}
+    odd = {"odd": [*commands["cgan_mnist"], "--batch-size", "18"]}
+    commands = {str(folders[0]): commands, str(folders[1]): commands | odd}
+    env = dict(os.environ, PYTHONPATH=str(ROOT / "tools"))
+    command = [sys.executable, "-c", TRAIN, json.dumps(commands)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (folders[1] / "stderr").write_text(done.stderr)
     return folders
 
 
@@ -138,48 +143,44 @@ def two_workers(folder, *flags, script=PATHS["cgan_mnist"]):
             worker.kill()
 
 
-def test_two_workers_train_as_one_and_the_first_alone_writes(tmp_path, runs):
-    with two_workers(tmp_path, "--out", "run", *TWO_BATCHES) as workers:
-        outs = [worker.communicate(timeout=100) for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], outs
-    assert [without_start(err) for _, err in outs] == ["", ""]
-    assert "\n>1, 2/2, d=" in outs[0][0] and outs[1][0] == ""
-    accuracy = outs[0][0].splitlines()[-1]
-    assert accuracy.startswith(">Accuracy real: ")
-    assert accuracy in (runs[0] / "stdout").read_text().splitlines()
-    run = tmp_path / "worker_0/run"
-    one, two = (np.array(losses_of(folder).tolist()) for folder in (runs[0] / "cgan_mnist", run))
-    np.testing.assert_allclose(two, one, rtol=2e-5)
-    assert (run / "generator_model_001.h5").exists() and (run / "settings.json").exists()
-    assert not list((tmp_path / "worker_1").iterdir())
-
-
-def test_a_signal_at_one_worker_stops_both_and_resume_goes_on(tmp_path):
+def test_two_workers_train_as_one_stop_at_a_signal_and_go_on(tmp_path, runs):
+    """As one device does, whose first two batches are known; the first alone writes."""
     # the second's clock is fast: if each went by its own, they would save at different batches
-    script = tmp_path / "mlp_gan.py"
+    script = tmp_path / "cgan_mnist.py"
     head = "import time\n"
     fast = "t = time.monotonic\nif 'index\": 1' in os.environ['TF_CONFIG']:\n"
     fast += "    time.monotonic = lambda: 200 * t()\n"
-    text = PATHS["mlp_gan"].read_text()
+    text = PATHS["cgan_mnist"].read_text()
     assert text.count(head) == 1
     script.write_text(text.replace(head, head + fast))
-    flags = ["--batch-size", 16, "--out", tmp_path / "run", "--epochs"]
-    before = []
-    for epochs, index, number in ((50, 1, signal.SIGINT), (60, 0, signal.SIGTERM)):
-        with two_workers(
-            tmp_path, *flags, epochs, *(["--resume"] if before else []), script=script
-        ) as workers:
-            lines = iter(workers[0].stdout.readline, "")
-            first = next(line for line in lines if line.startswith(">"))
-            workers[index].send_signal(number)
-            outs = [worker.communicate(timeout=100) for worker in workers]
-        assert [worker.returncode for worker in workers] == [130, 130], outs
-        assert "Stopped in epoch" in outs[0][0] and outs[1][0] == ""
-        epoch, batch = first[1:].split("/")[0].split(",")
-        assert 0 <= 343 * (int(epoch) - 1) + int(batch) - len(before) <= 50  # batches a call
-        rows = losses_of(tmp_path / "run").tolist()
-        assert rows[: len(before)] == before
-        before = rows
+    run = tmp_path / "run"
+    flags = ["--out", run, *TWO_BATCHES, "--snapshot-every", 10**6, "--epochs"]
+    with two_workers(tmp_path, *flags, 10**6, script=script) as workers:
+        lines = iter(workers[0].stdout.readline, "")
+        first = next(line for line in lines if line.startswith(">"))
+        accuracy = next(lines)
+        workers[1].send_signal(signal.SIGINT)
+        outs = [worker.communicate(timeout=100) for worker in workers]
+    assert [worker.returncode for worker in workers] == [130, 130], outs
+    assert [without_start(err) for _, err in outs] == ["", ""]
+    assert first.startswith(">1, 2/2, d=") and accuracy.startswith(">Accuracy real: ")
+    assert accuracy in (runs[0] / "stdout").read_text()
+    assert "Stopped in epoch" in outs[0][0] and outs[1][0] == ""
+    before = losses_of(run).tolist()
+    np.testing.assert_allclose(before[:2], losses_of(runs[0] / "cgan_mnist").tolist(), rtol=2e-5)
+
+    n_epochs = len(before) // 2 + 3
+    with two_workers(tmp_path, *flags, n_epochs, "--resume", script=script) as workers:
+        outs = [worker.communicate(timeout=100) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], outs
+    assert outs[1][0] == ""
+    rows = losses_of(run).tolist()
+    assert rows[: len(before)] == before
+    assert [row[:2] for row in rows] == [(k // 2 + 1, k % 2 + 1) for k in range(2 * n_epochs)]
+    assert (run / "generator_model_001.h5").exists() and (run / "settings.json").exists()
+    assert (run / f"generator_model_{n_epochs:03d}.h5").exists()
+    assert not list((tmp_path / "worker_0").iterdir())
+    assert not list((tmp_path / "worker_1").iterdir())
 
 
 @pytest.fixture
@@ -314,11 +315,9 @@ def test_a_script_without_what_is_replaced_is_refused(old, new, said, tmp_path, 
     assert error.count("\n") == 1 and not (tmp_path / "run").exists()
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
-    flags = ["--out", "run", *TWO_BATCHES, "--batch-size", 18]
-    command = [PATHS["cgan_mnist"], "--data", DIGITS, *flags]
-    assert train_with(2, tmp_path, command).wait() == 0
-    assert json.loads((tmp_path / "sizes.json").read_text()) == {"cgan_mnist": [2]}
-    error = (tmp_path / "stderr").read_text().splitlines()[-1]
+def test_a_batch_that_cannot_be_shared_is_refused(runs):
+    _, two = runs
+    assert json.loads((two / "sizes.json").read_text())["odd"] == [2]
+    error = (two / "stderr").read_text().splitlines()[-1]
     assert error.startswith("cgan_mnist.py: error: 2 devices need a --batch-size")
-    assert "multiple of 4" in error and not (tmp_path / "run").exists()
+    assert "multiple of 4" in error and not (two / "odd").exists()

@@ -53,7 +53,9 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def in_tmp_path(tmp_path, monkeypatch):
+    """Run each test in a folder of its own, without reading files in another process first."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(generator_files, "check_readable", lambda path, changed: None)
 
 
 def make(model, *flags):

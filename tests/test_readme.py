@@ -15,10 +15,10 @@ import numpy as np
 import page
 import pytest
 import stages
-import tensorflow as tf
 from conftest import ROOT
 from helpers import DIGITS, PATHS, data_of, learned, moved, values
 from keras.src.backend.tensorflow import trainer
+from keras.src.optimizers import base_optimizer
 from test_docs import commands
 
 import evaluate
@@ -29,6 +29,7 @@ README = (ROOT / "README.md").read_text()
 TRAINING = (ROOT / "docs/training.md").read_text()
 BLOCKS = re.findall(r"^<!-- CI runs this block -->\n```sh\n(.*?)^```$", README, re.M | re.S)
 COMMANDS = commands(ROOT / "README.md") + commands(ROOT / "docs/training.md")
+SAMPLED = re.findall(r"runs/(\w+)/generator_model", README)  # the runs that later commands need
 SHORT = ["--batch-size", "8", "--steps-per-epoch", "1", "--epochs", "1"]
 
 
@@ -62,17 +63,19 @@ def test_flags_are_those_that_every_script_has(capsys):
 
 
 def test_troubleshooting_quotes_what_is_printed():
-    """Each text up to the dots stands in a program of ours, or in Keras' trainer."""
+    """Each text up to the dots stands in a program of ours, or in Keras' trainer or optimizers."""
     table = TRAINING.partition("## Troubleshooting")[2]
     cells = re.findall(r"^\| (.*?) \|", table, re.M)
     quoted = [text for cell in cells for text in cell.split("`")[1::2]]
     names = "cgan_mnist.py", "generate.py", "generator_files.py", "latent.py", "sheets.py"
-    source = " ".join((ROOT / name).read_text() for name in names) + inspect.getsource(trainer)
+    source = " ".join((ROOT / name).read_text() for name in names)
+    source += inspect.getsource(trainer) + inspect.getsource(base_optimizer)
     source = re.sub(r'"\s+f?"', "", source)  # texts over two lines
     source = re.sub(r"\{[^{}]*\}", "...", source)
     for text in quoted:
-        if text.startswith(("URL fetch failure", "No matching", "--", "generate.py")):
-            continue  # Keras' loader, pip, flags, programs
+        if text.startswith(("URL fetch failure", "No matching", "No module", "--", "generate.py")):
+            continue  # Keras' loader, pip, Python, flags, programs
+        text, _, _ = text.partition("{")
         for part in text.split("..."):
             assert part.strip() in source, part
 
@@ -97,18 +100,35 @@ def run_tool(name, arguments):
         return
     script = arguments[0].removesuffix(".py")
     part = arguments[1]
+    if os.path.exists(f"runs/{script}_{part}"):  # another line has trained that exercise
+        return
     {"stages": stages, "exercise": exercise}[name].main(shorten(script, arguments))
     if part in ("data", "untrained"):
         assert os.path.exists(f"runs/{script}/{part}_plot.png")
     if name == "exercise":
         assert os.path.exists(f"runs/{script}_{part}/generator_model_001.h5")
-        shutil.rmtree(f"runs/{script}_{part}")  # another line trains it again
 
 
-def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
+def untrained_judge(data):
+    """Stand in for the training of the judge, which test_evaluate.py tests."""
+    return judge.define_judge(data.x_train.shape[1:], len(data.names), mirror=False), 0.1
+
+
+def is_tested_elsewhere(name, arguments):
+    """Say whether another test trains a script so, and no later command needs the run.
+
+    test_runs.py trains each script without flags, and test_exercises.py compares the optimizers.
+    """
+    if arguments:
+        return arguments == ["--compare-optimizers"]
+    return name not in SAMPLED or os.path.exists(f"runs/{name}")
+
+
+def test_commands_run_as_written(tmp_path, monkeypatch, capsys, eagerly):
     """In order, in one folder; shortened, and with the samples where no data set is named."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stages, "N_BATCHES", 2)
+    monkeypatch.setattr(stages, "D_BATCHES", {1: 2})
+    monkeypatch.setattr(stages, "G_BATCHES", {1: 2})
     monkeypatch.setattr("signal.signal", lambda number, handler: None)  # Ctrl-C ends the tests
     monkeypatch.setattr(sys, "path", [*sys.path])  # the tools add the folder of the script
     for name in ("samples", "variants", *(path.name for path in ROOT.glob("*_*.py"))):
@@ -131,7 +151,7 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
             continue
         if program == "evaluate.py":
             monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-            monkeypatch.setattr(judge, "EPOCHS", {1: 1})
+            monkeypatch.setattr(judge, "train_judge", untrained_judge)
             evaluate.main([*arguments, "--data", str(DIGITS), "--samples", "100"])
             assert (tmp_path / arguments[0] / "report.html").exists()
             continue
@@ -141,11 +161,11 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys):
                 script.main(arguments)
             assert caught.value.code == 0
             continue
+        if is_tested_elsewhere(name, arguments):
+            continue
         if "--resume" not in arguments:
             shutil.rmtree(f"runs/{name}", ignore_errors=True)
-        tf.config.run_functions_eagerly(True)  # compiling takes longer than a batch
         script.main(shorten(name, arguments))
-        tf.config.run_functions_eagerly(False)
 
 
 FAKE_PYTHON = """#!/bin/sh

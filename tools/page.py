@@ -163,10 +163,8 @@ def describe(model, about):
     tutorials = json.loads(Path(__file__).with_name("tutorials.json").read_text())
     content["tutorial"] = tutorials.get(content["script"])  # its name and, where known, its address
     content |= {x: generator_files.part_columns(about["latent"], x) for x in kinds}
-    content["noise"] = generator_files.noise_columns(about["latent"])
-    content["codes"] = generator_files.code_columns(about)
-    meaning = about.get("map") or range(classes)
-    content["order"] = np.argsort(meaning).tolist()  # the category of each class
+    order = np.argsort(about.get("map") or range(classes))  # the category of each class
+    content |= {"order": order.tolist(), "codes": generator_files.code_columns(about)}
     return content | {"parameters": model.count_params()}, b"".join([*singles, *halves])
 
 
