@@ -13,7 +13,6 @@
 
 G is told the label; D has to name it, and to tell real from generated. G is rewarded where D finds
 the class asked for: a judge does in 99.3% after 25 epochs. Two AMD EPYC cores: 4.6 min an epoch.
-
 Tutorials: the AC-GAN tutorial of Machine Learning Mastery, whose functions these are, but for
 save_plot; "C-GAN with Keras". Paper: Odena et al., arXiv:1610.09585. More: docs/acgan_mnist.md.
 """
@@ -36,6 +35,7 @@ from matplotlib import image
 NAME = "acgan_mnist"
 IMAGE_SHAPE = (28, 28, 1)
 PIXEL_RANGE = (-1.0, 1.0)  # of the images that G draws and D sees
+GRID = {"size": (10, 20), "noise": "row"}  # of pictures: see docs/snapshots.md
 DEFAULTS = {"epochs": 100, "batch_size": 64, "latent_dim": 100, "snapshot_every": 10}
 DATASET = keras.datasets.mnist  # where there is no --data
 FLAGS = {}  # of the command line, of this script alone
@@ -292,7 +292,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data tak
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
 RUN_FORMAT = 3  # of settings.json and the checkpoints; runs of lower ones are of earlier versions
 STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin with 150 near 0
-VERSION = "0.11"  # of the scripts, as CHANGELOG.md counts them
+VERSION = "0.12"  # of the scripts, as CHANGELOG.md counts them
 
 
 class Refusal(ValueError):
@@ -784,6 +784,7 @@ class Run:
             "classes": max(n_categories, len(class_names)),
             "class_names": list(class_names),
             "pixel_range": PIXEL_RANGE,
+            "grid": GRID,
             "script": f"{NAME}.py",
             "epoch": epoch + 1,
             "seed": self.settings.seed,
@@ -830,5 +831,19 @@ def fail(error):
     sys.exit(2)
 
 
+def drop_output():
+    """Forget what a closed or full standard output could not take, or Python would try it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+        sys.stdout.flush()
+    except OSError as error:  # as with `| head`
+        fail(error)
+    finally:
+        drop_output()

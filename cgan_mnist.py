@@ -40,6 +40,7 @@ from matplotlib import image
 NAME = "cgan_mnist"
 IMAGE_SHAPE = (28, 28, 1)
 PIXEL_RANGE = (-1.0, 1.0)  # of the images that G draws and D sees
+GRID = {"size": (10, 20), "noise": "row"}  # of pictures: see docs/snapshots.md
 DEFAULTS = {"epochs": 50, "batch_size": 128, "latent_dim": 100, "snapshot_every": 10}
 DATASET = keras.datasets.mnist  # where there is no --data
 FLAGS = {}  # of the command line, of this script alone
@@ -272,7 +273,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data tak
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
 RUN_FORMAT = 3  # of settings.json and the checkpoints; runs of lower ones are of earlier versions
 STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin with 150 near 0
-VERSION = "0.11"  # of the scripts, as CHANGELOG.md counts them
+VERSION = "0.12"  # of the scripts, as CHANGELOG.md counts them
 
 
 class Refusal(ValueError):
@@ -764,6 +765,7 @@ class Run:
             "classes": max(n_categories, len(class_names)),
             "class_names": list(class_names),
             "pixel_range": PIXEL_RANGE,
+            "grid": GRID,
             "script": f"{NAME}.py",
             "epoch": epoch + 1,
             "seed": self.settings.seed,
@@ -810,5 +812,19 @@ def fail(error):
     sys.exit(2)
 
 
+def drop_output():
+    """Forget what a closed or full standard output could not take, or Python would try it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+        sys.stdout.flush()
+    except OSError as error:  # as with `| head`
+        fail(error)
+    finally:
+        drop_output()

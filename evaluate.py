@@ -10,71 +10,204 @@ what each is, and which files are written. Snapshots are never changed; --export
 """
 
 import argparse
+import collections
+import contextlib
 import functools
-import json
 import os
 import re
+import sys
 from pathlib import Path
 
-import generate
-import generator_files
-from generator_files import GeneratorFileError, open_generator, plain
+from evaluation import ranking
+from sampling import arguments, draw, files, program
+from sampling.checks import GeneratorFileError
+from sampling.program import plain
 
-fail = functools.partial(generate.fail, program="evaluate.py")
-warn = functools.partial(generate.warn, program="evaluate.py")
+WRITTEN = ("report.html", "scores.csv", "scores.png", "timeline.gif", "best.json")
+# A generator, what is known of it, and whether its file says nothing of itself
+Snapshot = collections.namedtuple("Snapshot", "model about foreign")
+
+fail = functools.partial(program.fail, "evaluate.py")
+warn = functools.partial(program.warn, "evaluate.py")
 
 
-def open_snapshots(paths):
-    """Open .h5 files, or all snapshots of runs; return {path: (model, about)}, and their shape.
+# ---- the generators ------------------------------------------------------------------------------
+
+
+def find_files(given):
+    """Return the files, in order and each once, that paths of files and of runs stand for."""
+    found = []
+    for path in given:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        snapshots = files.list_snapshots(path)
+        if not snapshots:
+            fail(f"{path} holds no snapshots: train first, or give .h5 files")
+        found.extend(snapshots)
+    return list(dict.fromkeys(found))
+
+
+def open_snapshot(path, args):
+    """Open a generator's file and return its Snapshot, with a range of its pixels.
+
+    --latent and --range hold for a file that does not describe itself. Raises GeneratorFileError.
+    """
+    foreign = files.read_description(path) is None
+    if foreign:
+        model, about = files.open_generator(path, args.latent, args.range)
+    else:
+        model, about = files.open_generator(path)
+    line = draw.settle_range(model, about)
+    if line:
+        warn(f"{path}: {line}")
+    return Snapshot(model, about, foreign)
+
+
+def open_snapshots(paths, args):
+    """Open files; return {path: Snapshot}, and the one shape (h, w, c) of all their images.
 
     A file that cannot be opened is left out with a warning.
     """
-    models = {}
-    for given in paths:
-        files = sorted(given.glob("generator_model_*.h5")) if given.is_dir() else [given]
-        for path in files or fail(f"{given} holds no snapshots: train first, or give .h5 files"):
-            try:
-                models[path] = open_generator(path)
-            except GeneratorFileError as error:
-                warn(f"{path} is left out: {error}")
-    shapes = {generator_files.image_shape(model.output_shape) for model, _ in models.values()}
-    if len(shapes) != 1:
-        fail(f"generators of images of one size are needed, not of {sorted(shapes) or 'none'}")
-    return models, shapes.pop()
+    snapshots = {}
+    for path in paths:
+        try:
+            snapshots[path] = open_snapshot(path, args)
+        except GeneratorFileError as error:
+            warn(f"{path} is left out: {error}")
+    shapes = {files.image_shape(snapshot.model.output_shape) for snapshot in snapshots.values()}
+    if not shapes:
+        fail("generators of images of one size are needed, not of none")
+    if len(shapes) > 1:
+        fail(f"generators of images of one size are needed, not of {sorted(shapes)}")
+    return snapshots, shapes.pop()
 
 
-def score_all(models, scorer, args):
-    """Score {path: (model, about)}: return (path, row, details) of each, best first.
+def check_flags(args, snapshots):
+    """Refuse --latent and --range that no file needs, and a lack of the data of training."""
+    for flag in ("latent", "range"):
+        if getattr(args, flag) and not any(snapshot.foreign for snapshot in snapshots.values()):
+            fail(f"--{flag}: these files describe themselves: leave it out")
+    for snapshot in snapshots.values():
+        trained_on = snapshot.about.get("data")
+        if args.data or not isinstance(trained_on, dict):
+            continue
+        name = str(trained_on.get("name"))
+        if Path(name).suffix:  # and not a data set of Keras
+            fail(f"--data is needed: this generator was trained on {plain(name)}")
 
-    Those within one standard error of the best Fréchet distance are equal: their rank is 1.
+
+# ---- scores --------------------------------------------------------------------------------------
+
+
+def going_on():
+    """Return a context in which what cannot be printed ends nothing.
+
+    The files can be written all the same. The last lines cannot be printed either, then, and
+    `program.run` says so.
     """
+    return contextlib.suppress(OSError)
+
+
+def score_all(snapshots, scorer, args):
+    """Score {path: Snapshot}: return a Result of each, best first."""
     import keras
 
-    results, progress = [], keras.utils.Progbar(len(models), unit_name="snapshot")
-    above = os.path.commonpath([path.absolute().parent for path in models])
-    for path, (model, about) in models.items():
+    results = []
+    progress = keras.utils.Progbar(len(snapshots), unit_name="snapshot")
+    above = os.path.commonpath([path.absolute().parent for path in snapshots])
+    for path, snapshot in snapshots.items():
         try:
-            row, details = scorer.score_generator(model, about, args.samples, args.seed)
+            scores, details = scorer.score_generator(
+                snapshot.model, snapshot.about, args.samples, args.seed
+            )
         except GeneratorFileError as error:
             warn(f"{path} is left out: {error}")
             continue
-        epoch = re.search(r"(\d*)$", path.stem)[1] or 0
-        row = {"file": os.path.relpath(path, above), "epoch": int(epoch)} | row
-        results.append((path, row, details))
-        progress.add(1)
+        epoch = ranking.find_epoch(path, snapshot.about)
+        row = {"file": os.path.relpath(path, above), "epoch": epoch} | scores
+        results.append(ranking.Result(path, row, details))
+        with going_on():
+            progress.add(1)
     if not results:
         fail("none of these generators could be scored")
-    results.sort(key=lambda result: result[1]["frechet"])
-    equal = results[0][1]["frechet"] + results[0][1]["frechet_se"]
-    for k, (_, row, _) in enumerate(results, 1):
-        row["rank"] = 1 if row["frechet"] <= equal else k
-    return results
+    return ranking.rank(results)
 
 
-def parse_args(argv):
-    """Read the command line."""
+def score_snapshots(snapshots, shape, args):
+    """Score {path: Snapshot}, of images of one `shape` (h, w, c), against real images.
+
+    Returns a Result of each, best first, the Scorer, and the accuracy of its judge.
+    """
+    from evaluation import data, judge, scores
+
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        real = data.load_real_images(args.data, shape)
+    except (OSError, ValueError) as error:
+        fail(error)
+    try:
+        network, accuracy = judge.find_judge(real)
+        task = "classes" if real.names else "quarter turns, for the data have no labels,"
+        with going_on():
+            print(f"The judge tells {accuracy:.1%} of the test images' {task} rightly")
+        scorer = scores.Scorer(real, network, args.samples, args.seed)
+        results = score_all(snapshots, scorer, args)
+    except ValueError as error:  # but no OSError: that of printing is left to program.run
+        fail(error)
+    except MemoryError:
+        fail("there is not enough memory for so many images: take fewer, --samples")
+    return results, scorer, accuracy
+
+
+# ---- what is written -----------------------------------------------------------------------------
+
+
+def write(args, results, facts, about):
+    """Write the report and best.json, which holds `facts`, and what --export asks for.
+
+    `about` describes the best generator.
+    """
+    from evaluation import report
+
+    best = results[0].path
+    try:
+        report.save_report(args.out, results, facts, losses=best.parent / "losses.png")
+        if args.export:
+            known = about | {"scores": facts["scores"]}
+            if facts["map"]:
+                known |= {"map": facts["map"], "class_names": facts["class_names"]}
+            files.export(best, args.export, known)
+    except (OSError, ValueError) as error:
+        fail(error)
+
+
+def name_command(args, path, foreign):
+    """Return the command that samples the best generator, the file `path`, as it was scored."""
+    words = ["python", "generate.py"]
+    if args.export:
+        return " ".join([*words, str(args.export)])
+    if args.run == args.out:
+        words.append(str(args.run))
+    else:
+        words.append(str(path))
+    if foreign and args.latent:
+        parts = [f"{part['name']}:{part['size']}" for part in args.latent]
+        words += ["--latent", ",".join(parts)]
+    if foreign and args.range:
+        low, high = args.range
+        words += ["--range", f"{low:g},{high:g}"]
+    return " ".join(words)
+
+
+# ---- the command line ----------------------------------------------------------------------------
+
+
+def make_parser():
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser("evaluate.py", description=__doc__.splitlines()[0])
     parser.error = fail
+    parser._negative_number_matcher = re.compile(r"-\.?\d")  # "--range -1,1" has a value
     add = parser.add_argument
     add("paths", metavar="RUN|FILE.h5", type=Path, nargs="+", help="folder of a run, or generators")
     add("--data", metavar="PATH", help="real images: .npz file or folder (default: keras.datasets)")
@@ -82,52 +215,57 @@ def parse_args(argv):
     add("--seed", metavar="N", type=int, default=1, help="of the samples (%(default)s)")
     add("--out", metavar="DIR", type=Path, help="write there (default: the run's folder, or here)")
     add("--export", metavar="FILE.h5", type=Path, help="copy the best one there, with its scores")
-    args = parser.parse_args(argv)
+    add = parser.add_argument_group("files that do not describe themselves").add_argument
+    latent = "what their input is made of, as in noise:62,category:10,codes:2"
+    add("--latent", metavar="PARTS", type=arguments.latent, help=latent)
+    pixels = "what their pixels range over, as in -1,1"
+    add("--range", metavar="LOW,HIGH", type=arguments.pixel_range, help=pixels)
+    return parser
+
+
+def parse_args(argv):
+    """Read the command line; mistakes that show without the generators end the program here.
+
+    args.run is the folder of the one run that is given, or None.
+    """
+    args = make_parser().parse_args(argv)
     if args.samples < 100 or args.seed < 0:
         fail("--samples must be at least 100, --seed at least 0")
     if args.export and (args.export.suffix != ".h5" or args.export.exists()):
         fail(f"--export {args.export}: give a new name that ends in .h5")
-    args.run = args.paths[0] if len(args.paths) == 1 and args.paths[0].is_dir() else None
-    args.out = args.out or args.run or Path()
+    args.run = None
+    if len(args.paths) == 1 and args.paths[0].is_dir():
+        args.run = args.paths[0]
+    if args.out is None and args.run:
+        args.out = args.run
+    elif args.out is None:
+        for name in WRITTEN:
+            if Path(name).exists():
+                fail(f"{name} stands in this folder already: say with --out DIR where to write")
+        args.out = Path()
     return args
 
 
 def main(argv=None):
-    """Run the command line `argv` (default: sys.argv)."""
+    """Run the command line `argv` (default: sys.argv); returns None or raises SystemExit(2)."""
     args = parse_args(argv)
-    generator_files.start_tensorflow()
-    with generator_files.quiet_stderr():
-        from evaluation import data, judge, report, scores
-    models, shape = open_snapshots(args.paths)
-    for _, about in models.values():
-        own = about["data"].get("name") if isinstance(about.get("data"), dict) else None
-        if not args.data and Path(str(own)).suffix:  # and not a data set of Keras
-            fail(f"--data is needed: this generator was trained on {plain(own)}")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        real = data.load_real_images(args.data, shape)
-        network, accuracy = judge.find_judge(real)
-        task = "classes" if real.names else "quarter turns, for the data have no labels,"
-        print(f"The judge tells {accuracy:.1%} of the test images' {task} rightly")
-        scorer = scores.Scorer(real, network, args.samples, args.seed)
-        results = score_all(models, scorer, args)
-        path, row, details = results[0]
-        best = {"file": row["file"], "epoch": row["epoch"], "scores": row, "floor": scorer.floor}
-        best |= {key: details.get(key) for key in ("map", "histogram")} | {"data": real.name}
-        best |= {"samples": args.samples, "seed": args.seed, "judge_accuracy": accuracy}
-        best["class_names"] = [plain(name) for name in real.names]
-        best["script"] = plain(models[path][1].get("script", ""))
-        report.save_report(args.out, results, best, path.parent / "losses.png")
-        (args.out / "best.json").write_text(json.dumps(best, indent=1))
-        if args.export:
-            known = ("scores", "map", "class_names") if best["map"] else ("scores",)
-            generator_files.export(path, args.export, {key: best[key] for key in known})
-    except (OSError, ValueError) as error:
-        fail(error)
-    report.print_table([row for _, row, _ in results], scorer.floor)
+    if sys.stdout is None:  # it was closed (>&-), but Keras prints its progress all the same
+        sys.stdout = open(os.devnull, "w")
+    paths = find_files(args.paths)
+    snapshots, shape = open_snapshots(paths, args)
+    check_flags(args, snapshots)
+    results, scorer, accuracy = score_snapshots(snapshots, shape, args)
+    best = results[0]
+    snapshot = snapshots[best.path]
+    facts = ranking.describe_best(best, snapshot.about, scorer, accuracy, args)
+    write(args, results, facts, snapshot.about)
+
+    from evaluation import report
+
+    report.print_table([result.row for result in results], scorer.floor)
     print(f"{args.out / 'report.html'} shows all of it. Use the best one with:")
-    print("python generate.py", args.export or (args.run if args.run == args.out else path))
+    print(name_command(args, best.path, snapshot.foreign))
 
 
 if __name__ == "__main__":
-    main()
+    program.run("evaluate.py", main)

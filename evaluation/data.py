@@ -1,5 +1,6 @@
 """The real images that snapshots are judged by: a training and a test part, labelled or not."""
 
+import contextlib
 from collections import namedtuple
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 
 DATASETS = {(28, 28, 1): keras.datasets.mnist, (32, 32, 3): keras.datasets.cifar10}
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # as the scripts take them
+LEAST_TRAINING = 18  # of 20 images, of which every tenth is held out
+LEAST_TEST = 2
 # uint8 images (n, height, width, channels), labels int (n,) or None, names of the classes
 RealImages = namedtuple("RealImages", "name x_train y_train x_test y_test names")
 
@@ -18,39 +21,107 @@ def load_real_images(path, shape):
     Without a test part every tenth image is held out; labels that are all the same are left out.
     Raises ValueError, in one line, for anything else than at least 20 such images.
     """
-    source = Path(path or "keras.datasets")  # what an error names: one picture, if unreadable
-    name, images, labels, mode = source.name, [], [], "grayscale" if shape[2] == 1 else "rgb"
+    source = Path(path or "keras.datasets")
+    with reading(source):
+        is_folder = source.is_dir()
+    if path is None:
+        arrays = read_dataset(source, shape)
+    elif is_folder:
+        arrays = read_folder(source, shape)
+    else:
+        arrays = read_arrays(source)
+    x, y, x_test, y_test = split(
+        arrays["x_train"],
+        arrays.get("y_train", ()),
+        arrays.get("x_test", ()),
+        arrays.get("y_test", ()),
+    )
+    x = check_images(source, x, shape, LEAST_TRAINING)
+    x_test = check_images(source, x_test, shape, LEAST_TEST)
+    if y is None:
+        return RealImages(source.name, x, None, x_test, None, [])
+    classes, y = np.unique(y, return_inverse=True)
+    y_test = np.searchsorted(classes, y_test)
+    return RealImages(source.name, x, y, x_test, y_test, [str(name) for name in classes])
+
+
+@contextlib.contextmanager
+def reading(source):
+    """Make one ValueError, which names the source and what to do, of whatever goes wrong."""
     try:
-        if path is None:
-            (x, y), (x_test, y_test) = DATASETS[shape].load_data()
-            arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
-        elif source.is_dir():  # read as the scripts read it; the folder of a picture is its class
-            for source in sorted(Path(path).rglob("*")):
-                if source.suffix.lower() in PICTURES:
-                    picture = keras.utils.load_img(source, mode, shape[:2], "lanczos", True)
-                    images.append(np.array(picture))
-                    labels.append(source.parent.name)
-            arrays = {"x_train": np.array(images, np.uint8), "y_train": np.array(labels)}
-        else:
-            arrays = np.load(source)
-        x, y = arrays["x_train"], arrays.get("y_train", ())
-        x_test, y_test = arrays.get("x_test", ()), arrays.get("y_test", ())
+        yield
     except Exception as error:  # those of NumPy, Keras and Pillow have nothing in common
         advice = "give --data an .npz file with x_train, or a folder of pictures"
         raise ValueError(f"{source}: {error}: {advice}") from error
+
+
+def read_dataset(source, shape):
+    """Return the arrays of the data set of Keras that has images of this shape, by name."""
+    with reading(source):
+        (x, y), (x_test, y_test) = DATASETS[shape].load_data()
+    return {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+
+
+def read_folder(folder, shape):
+    """Return the pictures in a folder and below, by name: the folder of a picture is its class.
+
+    They are read as the scripts read them.
+    """
+    mode = "grayscale" if shape[2] == 1 else "rgb"
+    with reading(folder):
+        paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PICTURES]
+    images = []
+    for path in paths:
+        with reading(path):
+            picture = keras.utils.load_img(
+                path, mode, shape[:2], interpolation="lanczos", keep_aspect_ratio=True
+            )
+            images.append(np.array(picture))
+    classes = [path.parent.name for path in paths]
+    return {"x_train": np.array(images, np.uint8), "y_train": np.array(classes)}
+
+
+def read_arrays(path):
+    """Return the arrays of an .npz file that are needed, by name; x_train must be there."""
+    with reading(path), np.load(path) as arrays:
+        read = {"x_train": np.atleast_1d(arrays["x_train"])}
+        for part in ("y_train", "x_test", "y_test"):
+            if part in arrays:
+                read[part] = np.atleast_1d(arrays[part])
+    return read
+
+
+def split(x, y, x_test, y_test):
+    """Return training and test part, each with its labels (n,) or None, as given or newly split.
+
+    The test part that is given is used if there is one, and its labels are known.
+    """
+    y = np.ravel(y)
+    y_test = np.ravel(y_test)
     labelled = len(y) == len(x) and len(np.unique(y)) > 1
-    known = not labelled or (len(y_test) == len(x_test) and np.isin(y_test, y).all())
-    held = np.arange(len(x)) % 10 == 9
-    if len(x_test) < 2 or not known:
-        x, x_test = x[~held], x[held]
-        y, y_test = (y[~held], y[held]) if labelled else (y, y_test)
-    for part in x, x_test:
-        if part.dtype != np.uint8 or (*part.shape[1:], 1)[:3] != shape or len(x) < 18:
-            advice = f"give --data at least 20 uint8 images of {shape}"
-            raise ValueError(f"{source}: {part.dtype} {part.shape} does not fit here: {advice}")
-    x, x_test = x.reshape(-1, *shape), x_test.reshape(-1, *shape)
+    tested = len(x_test) >= LEAST_TEST
+    if labelled:
+        tested = tested and len(y_test) == len(x_test) and np.isin(y_test, y).all()
     if not labelled:
-        return RealImages(name, x, None, x_test, None, [])
-    names, y = np.unique(np.ravel(y), return_inverse=True)
-    y_test = np.searchsorted(names, np.ravel(y_test))
-    return RealImages(name, x, y, x_test, y_test, [*map(str, names)])
+        y = None
+        y_test = None
+    if tested:
+        return x, y, x_test, y_test
+    held = np.arange(len(x)) % 10 == 9
+    if not labelled:
+        return x[~held], None, x[held], None
+    return x[~held], y[~held], x[held], y[held]
+
+
+def check_images(source, images, shape, least):
+    """Return images as (n, *shape); raise ValueError unless they are uint8 and at least so many.
+
+    Grey ones may lack the axis of their channel.
+    """
+    full = images
+    if images.ndim == 3:
+        full = images[..., None]
+    if full.dtype != np.uint8 or full.shape[1:] != shape or len(full) < least:
+        advice = f"give --data at least 20 uint8 images of {shape}"
+        raise ValueError(f"{source}: {images.dtype} {images.shape} does not fit here: {advice}")
+    return full

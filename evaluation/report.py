@@ -2,15 +2,19 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from generator_files import plain
-from sheets import as_png, as_url, save_animation
+from sampling.program import plain
+from sampling.sheets import as_png, as_url, save_animation
 
+# Figures that fit into a terminal, and those that are shares of images
 SHOWN = ("frechet", "kernel", "precision", "recall", "coverage", "missing", "agreement")
+SHARES = ("precision", "recall", "coverage", "agreement")
+FRAME = 600  # milliseconds, of the film
 
 
 def print_table(rows, floor):
@@ -20,50 +24,106 @@ def print_table(rows, floor):
     print(" " * width + "".join(f"{name:>10}" for name in shown))
     for row in [*rows, {**floor, "rank": "", "file": "test images"}]:
         cells = [f"{row[name]:10.3g}" if name in row else " " * 10 for name in shown]
-        print(f"{row['rank']:<4}{plain(row['file'])}".ljust(width) + "".join(cells))
+        head = f"{row['rank']:<4}{plain(row['file'])}"
+        print(head.ljust(width) + "".join(cells))
+
+
+def number_order(name):
+    """Return what puts file names in order, 505 before 1010: the name with its numbers padded."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(12), name)
+
+
+def epoch_order(row):
+    """Return what puts rows in the order of their epochs; files without one come first, by name."""
+    if row["epoch"] is None:
+        return (-1, number_order(row["file"]))
+    return (row["epoch"], "")
+
+
+def label(row):
+    """Return the name of a row in pictures: its epoch, or else its file's, in letters fonts have.
+
+    The dollar sign, which would begin a formula of Matplotlib, is none of these.
+    """
+    if row["epoch"] is not None:
+        return str(row["epoch"])
+    return re.sub(r"[^ -~]|\$", "?", plain(Path(row["file"]).stem))
 
 
 def save_scores(path, rows):
     """Write scores.csv: a row a file, by name; a cell is empty where a figure cannot be had."""
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, dict.fromkeys(key for row in rows for key in row))
+    columns = dict.fromkeys(key for row in rows for key in row)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: row["file"]))
+        writer.writerows(sorted(rows, key=lambda row: number_order(row["file"])))
 
 
 def save_curves(path, rows, floor):
     """Draw the Fréchet distance, its standard error and the floor, and shares, over the epochs."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    x = [str(row["epoch"]) for row in rows]
-    distances, errors = ([row[key] for row in rows] for key in ("frechet", "frechet_se"))
-    axes[0].errorbar(x, distances, errors, marker="o", capsize=3)
-    axes[0].axhline(floor["frechet"], linestyle=":", color="grey", label="test images")
-    known = set().union(*rows)
-    for key in [key for key in ("precision", "recall", "coverage", "agreement") if key in known]:
-        axes[1].plot(x, [row.get(key, np.nan) for row in rows], marker=".", label=key)
-    axes[0].set(title="Fréchet distance, lower is better", yscale="log", xlabel="epoch")
-    axes[1].set(title="shares, higher is better", ylim=(0, 1.05), xlabel="epoch")
+    left, right = axes
+    x = [label(row) for row in rows]
+    distances = [row["frechet"] for row in rows]
+    errors = [row["frechet_se"] for row in rows]
+    left.errorbar(x, distances, errors, marker="o", capsize=3)
+    left.axhline(floor["frechet"], linestyle=":", color="grey", label="test images")
+    for name in SHARES:
+        if any(name in row for row in rows):
+            right.plot(x, [row.get(name, np.nan) for row in rows], marker=".", label=name)
+    left.set(title="Fréchet distance, lower is better", yscale="log")
+    right.set(title="shares, higher is better", ylim=(0, 1.05))
     for part in axes:
+        if any(row["epoch"] is None for row in rows):
+            part.set_xlabel("epoch or file")
+            plt.setp(part.get_xticklabels(), rotation=20, horizontalalignment="right")
+        else:
+            part.set_xlabel("epoch")
         part.legend(fontsize=8)
     figure.savefig(path)
     plt.close(figure)
 
 
-def save_report(folder, results, facts, losses):
-    """Write scores.csv, scores.png, timeline.gif and report.html into a folder.
+def save_film(path, rows, details):
+    """Write the grids of `details` as an animation, the epoch or the file above each."""
+    frames = []
+    for row, detail in zip(rows, details, strict=True):
+        title = label(row)
+        if row["epoch"] is not None:
+            title = f"epoch {title}"
+        frames.append((detail["grid"], title))
+    save_animation(path, frames, FRAME)
 
-    `results` are (path, row, details) of each file, best first, `facts` what best.json holds, and
-    `losses` a picture that is shown, too, if it exists. The page is the template beside this file:
-    texts go into it as JSON that cannot end the script, and it shows them as text.
+
+def save_page(path, rows, facts, details, pictures):
+    """Write report.html, of the template beside this file.
+
+    `details` are those of each row, `pictures` files that are shown, too, if they exist. Texts go
+    into the page as JSON that cannot end the script, and it shows them as text.
     """
-    rows, by_epoch = [result[1] for result in results], sorted(results, key=lambda r: r[1]["epoch"])
-    save_scores(folder / "scores.csv", rows)
-    save_curves(folder / "scores.png", [row for _, row, _ in by_epoch], facts["floor"])
-    frames = [(details["grid"], f"epoch {row['epoch']}") for _, row, details in by_epoch]
-    save_animation(folder / "timeline.gif", frames, duration=600)
-    details = [d | {k: as_url(as_png(d[k])) for k in ("grid", "neighbours")} for _, _, d in results]
-    curves = [as_url(x.read_bytes()) for x in (folder / "scores.png", losses) if x.exists()]
-    content = {"facts": facts, "rows": rows, "curves": curves, "details": details}
-    template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    shown = []
+    for detail in details:
+        urls = {name: as_url(as_png(detail[name])) for name in ("grid", "neighbours")}
+        shown.append(detail | urls)
+    curves = [as_url(picture.read_bytes()) for picture in pictures if picture.exists()]
+    content = {"facts": facts, "rows": rows, "curves": curves, "details": shown}
     text = json.dumps(content).replace("<", "\\u003c")
-    (folder / "report.html").write_text(template.replace("{{content}}", text), encoding="utf-8")
+    template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    path.write_text(template.replace("{{content}}", text), encoding="utf-8")
+
+
+def save_report(folder, results, facts, losses):
+    """Write scores.csv, scores.png, timeline.gif, report.html and best.json into a folder.
+
+    `results` have row and details of each file, best first, `facts` what best.json holds, and
+    `losses` a picture that is shown, too, if it exists.
+    """
+    ranked = [result.row for result in results]
+    save_scores(folder / "scores.csv", ranked)
+    ordered = sorted(results, key=lambda result: epoch_order(result.row))
+    rows = [result.row for result in ordered]
+    save_curves(folder / "scores.png", rows, facts["floor"])
+    save_film(folder / "timeline.gif", rows, [result.details for result in ordered])
+    details = [result.details for result in results]
+    save_page(folder / "report.html", ranked, facts, details, [folder / "scores.png", losses])
+    (folder / "best.json").write_text(json.dumps(facts, indent=1))

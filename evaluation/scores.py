@@ -2,15 +2,16 @@
 
 import numpy as np
 
-import generate
-import latent
 from evaluation import figures
 from evaluation.judge import ask
-from generator_files import code_columns, find_inputs
-from sheets import tile
+from sampling import draw, points
+from sampling.sheets import tile
 
-N_COMPARED, N_SHOWN = 2000, 10  # images whose nearest training image is looked for, and shown
+N_COMPARED = 2000  # images whose nearest training image is looked for
+N_SHOWN = 10  # of them, above their neighbours
 MOST_CATEGORIES = 12  # for which a map to classes is looked for
+ROWS = 10  # of the sheet that shows a generator's images
+MOST_COLUMNS = 20  # of that sheet, where a column is a class
 
 
 def asked_classes(about, labels, names):
@@ -19,69 +20,147 @@ def asked_classes(about, labels, names):
     Classes are matched by name, or without names by number, and are None where they do not fit. An
     InfoGAN without names gave its categories a meaning of its own: they are returned as they are.
     """
-    own = about["class_names"] or (names if len(names) == about["classes"] else [])
-    unknown = about["kind"] == "infogan" and not (about["class_names"] or about.get("map"))
-    if not own or not set(own) <= set(names) or (unknown and len(own) > MOST_CATEGORIES):
+    own = about["class_names"]
+    if not own and len(names) == about["classes"]:
+        own = names
+    if not own or not set(own) <= set(names):
         return None, 0
-    return np.take([names.index(name) for name in own], labels), len(own) if unknown else 0
+    n_categories = 0
+    if about["kind"] == "infogan" and not about["class_names"] and not about.get("map"):
+        n_categories = len(own)
+    if n_categories > MOST_CATEGORIES:
+        return None, 0
+    numbers = [names.index(name) for name in own]
+    return np.take(numbers, labels), n_categories
+
+
+def count_seen(seen, asked, n_rows, n_classes):
+    """Return a table (n_rows, n_classes) that counts images by what was asked for and is seen.
+
+    Both are int (n,); without `asked`, which is None then, all are in the first row.
+    """
+    table = np.zeros((n_rows, n_classes), int)
+    rows = 0 if asked is None else asked
+    np.add.at(table, (rows, seen), 1)
+    return table
 
 
 class Scorer:
     """Scores samples against n training images, with a judge; `floor`: scores of test images."""
 
     def __init__(self, data, judge, n, seed):
-        self.data, self.judge = data, judge
-        self.x_train, x_test = (x / np.float32(255) for x in (data.x_train, data.x_test[:n]))
+        self.data = data  # a RealImages
+        self.judge = judge
+        self.x_train = data.x_train / np.float32(255)
+        x_test = data.x_test[:n] / np.float32(255)
         some = np.random.default_rng(seed).permutation(len(self.x_train))[:n]
-        self.features = ask(judge, self.x_train[some])[1]
+        _, self.features = ask(judge, self.x_train[some])
         self.radii = figures.radii(self.features, 5)
-        self.near = np.percentile(figures.nearest(x_test[:N_COMPARED], self.x_train)[1], 1)
-        self.floor, _ = self.score(x_test, data.y_test[:n] if data.names else None)
+        _, distances = figures.nearest(x_test[:N_COMPARED], self.x_train)
+        self.near = np.percentile(distances, 1)  # nearer are near copies
+        y_test = data.y_test[:n] if data.names else None
+        self.floor, _ = self.score(x_test, y_test)
 
     def score_generator(self, model, about, n, seed):
-        """Score n images that a generator draws: classes in turn, each of a point of its own."""
-        labels = np.resize(range(about["classes"] or 1), n)
-        points = latent.generate_latent_points(about["latent"], range(seed, seed + n))
-        latent.set_classes(points, labels, about["latent"], about.get("map"))
-        images = generate.draw_images(model, find_inputs(model), about, points, labels)
-        images = np.concatenate(list(images))
-        codes = points[:, code_columns(about)]
+        """Score n images that a generator draws: classes in turn, each of a point of its own.
+
+        Returns what `score` returns; the details have a sheet of the first images, "grid", too.
+        Raises GeneratorFileError where the generator does not run.
+        """
+        labels = np.resize(range(max(about["classes"], 1)), n)
+        drawn = points.generate_latent_points(about["latent"], range(seed, seed + n))
+        points.set_classes(drawn, labels, about)
+        images = np.concatenate(list(draw.draw_images(model, about, drawn, labels)))
+        codes = drawn[:, points.code_columns(about)]
         asked, n_categories = asked_classes(about, labels, self.data.names)
         row, details = self.score(images, asked, codes, n_categories)
-        columns = min(about["classes"], generate.GRID_CLASSES) or 10
-        return row, details | {"grid": tile(images[: 10 * columns], 10, columns)}
+        columns = 10
+        if about["classes"]:
+            columns = min(about["classes"], MOST_COLUMNS)
+        details["grid"] = tile(images[: ROWS * columns], ROWS, columns)
+        return row, details
 
-    def score(self, images, asked=None, codes=(), n_categories=0):
+    def score(self, images, asked=None, codes=None, n_categories=0):
         """Score images (n, h, w, c) in [0, 1]: return the scores by name, and details of them.
 
         `asked` (n,) are the classes asked for, or if there is a number of them an InfoGAN's
         categories, and `codes` (n, k) its codes. What such data cannot tell is left out.
         """
-        (seen, features), names = ask(self.judge, images), self.data.names
-        row = {"frechet": figures.frechet(self.features, features)}
-        row["frechet_se"] = figures.frechet_error(self.features, features)
-        row["kernel"], row["kernel_se"] = figures.kernel_distance(self.features, features)
-        row |= figures.manifold_figures(self.features, features, self.radii)
+        seen, features = ask(self.judge, images)
+        row = self.score_features(features)
+        near_row, neighbours = self.score_pixels(images)
+        row |= near_row
+        if codes is not None:
+            row |= score_codes(images, codes)
+        details = {"neighbours": neighbours}
+        if self.data.names:
+            class_row, class_details = self.score_classes(seen, asked, n_categories)
+            row |= class_row
+            details |= class_details
+        return row, details
+
+    def score_features(self, features):
+        """Return the scores by name that rest on the features (n, d) of samples."""
+        kernel, kernel_error = figures.kernel_distance(self.features, features)
+        row = {
+            "frechet": figures.frechet(self.features, features),
+            "frechet_se": figures.frechet_error(self.features, features),
+            "kernel": kernel,
+            "kernel_se": kernel_error,
+        }
+        return row | figures.manifold_figures(self.features, features, self.radii)
+
+    def score_pixels(self, images):
+        """Return the scores by name that rest on pixels, and a sheet of images and neighbours."""
         which, distances = figures.nearest(images[:N_COMPARED], self.x_train)
-        row["near_copies"] = np.mean(distances < self.near)
-        row["repetition"] = figures.repetition(images)
-        pairs = np.concatenate([images[:N_SHOWN], self.x_train[which[:N_SHOWN]]])
-        details = {"neighbours": tile(pairs, 2, N_SHOWN)}
-        for name, value in zip(("slant", "stroke"), figures.slant_and_stroke(images), strict=True):
-            for k, code in enumerate(np.transpose(codes), 1):
-                row[f"code{k}_{name}"] = figures.rank_correlation(code, value)
-        if not names:
-            return row, details
-        drawn, real = (np.bincount(y, None, len(names)) / len(y) for y in (seen, self.data.y_train))
-        row["entropy"] = -np.sum(drawn * np.log2(np.maximum(drawn, 1e-9)))
-        details["missing"] = np.flatnonzero(drawn < real / 10).tolist()
-        row["missing"] = len(details["missing"])
-        table = np.zeros((1 if asked is None else n_categories or len(names), len(names)), int)
-        np.add.at(table, (0 if asked is None else asked, seen), 1)
-        details |= {"confusion": table.tolist(), "map": None, "histogram": drawn.tolist()}
+        row = {
+            "near_copies": np.mean(distances < self.near),
+            "repetition": figures.repetition(images),
+        }
+        neighbours = self.x_train[which[:N_SHOWN]]
+        pairs = np.concatenate([images[:N_SHOWN], neighbours])
+        return row, tile(pairs, 2, N_SHOWN)
+
+    def score_classes(self, seen, asked, n_categories):
+        """Return scores and details, by name, of the classes (n,) that the judge sees.
+
+        `asked` and `n_categories` are those of `score`.
+        """
+        n_classes = len(self.data.names)
+        drawn = np.bincount(seen, minlength=n_classes) / len(seen)
+        real = np.bincount(self.data.y_train, minlength=n_classes) / len(self.data.y_train)
+        missing = np.flatnonzero(drawn < real / 10).tolist()
+        row = {
+            "entropy": -np.sum(drawn * np.log2(np.maximum(drawn, 1e-9))),
+            "missing": len(missing),
+        }
+        if asked is None:
+            n_rows = 1
+        elif n_categories:
+            n_rows = n_categories
+        else:
+            n_rows = n_classes
+        table = count_seen(seen, asked, n_rows, n_classes)
+        meaning = None  # the class of each category
         if n_categories:
-            details["map"] = figures.best_map(table)
-            asked = np.take(details["map"], asked)
+            meaning = figures.best_map(table)
+            asked = np.take(meaning, asked)
         if asked is not None:
             row["agreement"] = np.mean(asked == seen)
+        details = {
+            "missing": missing,
+            "confusion": table.tolist(),
+            "map": meaning,
+            "histogram": drawn.tolist(),
+        }
         return row, details
+
+
+def score_codes(images, codes):
+    """Return how codes (n, k) go with the slant and the stroke of images, by name."""
+    slant, stroke = figures.slant_and_stroke(images)
+    row = {}
+    for name, measured in (("slant", slant), ("stroke", stroke)):
+        for k, code in enumerate(codes.T, 1):
+            row[f"code{k}_{name}"] = figures.rank_correlation(code, measured)
+    return row

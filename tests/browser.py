@@ -13,32 +13,55 @@ import sys
 import time
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = """
+    --headless --no-sandbox --disable-gpu --remote-debugging-pipe --no-first-run --hide-scrollbars
+""".split()
+# Chromium reads the protocol from its file descriptor 3 and writes to 4. The pipes are not put
+# there in this process, where others may be open under these numbers.
 LAUNCH = """import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])"""
+KEYS = {
+    "Backspace": 8,
+    "Tab": 9,
+    "Enter": 13,
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+}
+
+
+def running(profile):
+    """Yield a Browser whose profile lies in the folder `profile`, and close it afterwards."""
+    if not CHROMIUM:
+        raise FileNotFoundError("Chromium is not installed: apt-get install chromium")
+    browser = Browser(profile)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 class Browser:
-    """Chromium, spoken to in its DevTools protocol: JSON over two pipes, each message ended by 0.
+    """Chromium, spoken to in its DevTools protocol: JSON over two pipes, a 0 after each message."""
 
-    The pipes are its file descriptors 3 and 4, and are lifted out of their way here.
-    """
-
-    def __init__(self, profile, *flags):
-        self.numbers, self.events, self.buffer = itertools.count(1), [], b""
-        (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
-        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (theirs_in, theirs_out)]
-        os.close(theirs_in), os.close(theirs_out)
-        self.out, self.input = ours_out, ours_in
-        flags += ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe")
-        flags += (f"--user-data-dir={profile}", "--no-first-run", "--hide-scrollbars")
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        command = [sys.executable, "-S", "-c", LAUNCH, *map(str, high), CHROMIUM, *flags]
-        self.process = subprocess.Popen(command, pass_fds=high, **quiet)
-        for fd in high:
-            os.close(fd)
+    def __init__(self, profile):
+        self.numbers = itertools.count(1)
+        self.events = []
+        self.buffer = b""
         self.session = None
+        theirs_in, self.output = os.pipe()
+        self.input, theirs_out = os.pipe()
+        # Above 4, so that one does not replace the other when they become 3 and 4.
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (theirs_in, theirs_out)]
+        command = [sys.executable, "-S", "-c", LAUNCH, *map(str, high), CHROMIUM, *FLAGS]
+        command.append(f"--user-data-dir={profile}")
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, pass_fds=high, **quiet)
+        for fd in (theirs_in, theirs_out, *high):
+            os.close(fd)
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         attached = self.ask("Target.attachToTarget", targetId=target, flatten=True)
         self.session = attached["sessionId"]
@@ -48,7 +71,9 @@ class Browser:
     def read(self, deadline):
         """Return the next message of Chromium, a dict."""
         while b"\0" not in self.buffer:
-            if not select.select([self.input], [], [], max(0, deadline - time.monotonic()))[0]:
+            seconds = max(0, deadline - time.monotonic())
+            ready, _, _ = select.select([self.input], [], [], seconds)
+            if not ready:
                 raise TimeoutError("Chromium does not answer")
             part = os.read(self.input, 2**20)
             if not part:
@@ -59,13 +84,19 @@ class Browser:
 
     def ask(self, method, seconds=60, **params):
         """Call a method of the protocol and return its result; keep the events that come first."""
-        message = {"id": next(self.numbers), "method": method, "params": params}
-        message |= {"sessionId": self.session} if self.session else {}
-        data, deadline = json.dumps(message).encode() + b"\0", time.monotonic() + seconds
+        number = next(self.numbers)
+        message = {"id": number, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        deadline = time.monotonic() + seconds
+        data = json.dumps(message).encode() + b"\0"
         while data:
-            data = data[os.write(self.out, data) :]
-        while (reply := self.read(deadline)).get("id") != message["id"]:
+            written = os.write(self.output, data)
+            data = data[written:]
+        reply = self.read(deadline)
+        while reply.get("id") != number:
             self.events.append(reply)
+            reply = self.read(deadline)
         if "error" in reply:
             raise RuntimeError(f"{method}: {reply['error']}")
         return reply["result"]
@@ -75,7 +106,7 @@ class Browser:
         self.events.clear()
         self.ask("Page.navigate", url=path.absolute().as_uri())
         deadline = time.monotonic() + 60
-        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self.read(deadline))
 
     def run(self, expression, seconds=60):
@@ -87,17 +118,24 @@ class Browser:
         return reply["result"].get("value")
 
     def press(self, key):
-        """Press and release a key, by its name such as Tab or ArrowRight."""
-        codes = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowRight": 39, "ArrowDown": 40}
-        more = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
-        more |= {"text": "\r"} if key == "Enter" else {}
-        self.ask("Input.dispatchKeyEvent", type="keyDown", **more)
-        self.ask("Input.dispatchKeyEvent", type="keyUp", **more)
+        """Press and release a key, by its name such as Tab or ArrowRight, or a digit."""
+        texts = {"Enter": "\r"} | {digit: digit for digit in "0123456789"}
+        event = {"key": key, "windowsVirtualKeyCode": KEYS.get(key, ord(key[0]))}
+        event["code"] = key if key in KEYS else f"Digit{key}"
+        down = dict(event)
+        if key in texts:
+            down["text"] = texts[key]
+        self.ask("Input.dispatchKeyEvent", type="keyDown", **down)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **event)
+
+    def resize(self, width, height):
+        """Give the page a window of some size; below 600 pixels it is that of a telephone."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.ask("Emulation.setDeviceMetricsOverride", **size)
 
     def screenshot(self, path, width, height, dark=False, whole=True):
         """Write a picture of the page in a window of some size to a file."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.ask("Emulation.setDeviceMetricsOverride", **size)
+        self.resize(width, height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
         taken = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
@@ -109,10 +147,12 @@ class Browser:
         return [event["params"]["request"]["url"] for event in asked]
 
     def close(self):
+        """End Chromium."""
         with contextlib.suppress(Exception):
             self.ask("Browser.close", 5)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
         if self.process.poll() is None:
             self.process.kill()
-        os.close(self.out), os.close(self.input)
+        os.close(self.output)
+        os.close(self.input)

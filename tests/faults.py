@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "tests"))
 from helpers import without_start
 
-import generator_files
+from sampling import files
 
 RUN = ["--data", str(ROOT / "samples/digits.npz"), "--batch-size", "16", "--steps-per-epoch", "8"]
 RUN += ["--snapshot-every", "2", "--out", "run"]
@@ -88,7 +88,7 @@ def check(folder):
     """Return how many snapshots there are; each must be whole, and of the epoch of its name."""
     paths = sorted(folder.glob("run/generator_model_*.h5"))
     for path in paths:
-        about = generator_files.read_description(path)  # also that all weights are numbers
+        about = files.read_description(path)  # also that all weights are numbers
         assert about["epoch"] == int(path.stem[-3:]), path
         with h5py.File(path) as file:
             assert "model_weights" in file

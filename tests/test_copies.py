@@ -11,7 +11,10 @@ import pytest
 from conftest import ROOT
 from helpers import PATHS
 
-OURS = {path.stem for path in ROOT.rglob("*.py") if ".venv" not in path.parts} | {"tools"}
+OURS = {path.stem for path in ROOT.rglob("*.py") if ".venv" not in path.parts} | {
+    "tools",
+    "sampling",
+}
 
 
 @pytest.fixture

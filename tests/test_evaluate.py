@@ -1,9 +1,6 @@
-"""evaluate.py: figures that see what they should, the files and the page, and what is refused."""
+"""evaluate.py: a judge that sees what it should, the ranking, the page, and who uses it then."""
 
-import importlib.util
-import itertools
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,21 +10,14 @@ import h5py
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from helpers import DIGITS, OBJECTS, ROOT
 from keras import layers
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_runs import description
 
 import evaluate
 import generate
-from evaluation import data, figures, judge, scores
-
-# by its path: the package tensorboard has its name
-spec = importlib.util.spec_from_file_location("runs", ROOT / "tools/tensorboard.py")
-tensorboard_of_runs = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tensorboard_of_runs)
+from evaluation import data, judge, scores
+from sampling.files import read_description
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -43,9 +33,9 @@ def jury(tmp_path_factory):
         network, accuracy = judge.find_judge(digits)
         assert accuracy > 0.98
         again, _ = judge.find_judge(digits)  # from the folder, and the same
-    images = digits.x_test[:50] / np.float32(255)
-    np.testing.assert_array_equal(judge.ask(network, images)[1], judge.ask(again, images)[1])
-    return digits, network, home
+        images = digits.x_test[:50] / np.float32(255)
+        np.testing.assert_array_equal(judge.ask(network, images)[1], judge.ask(again, images)[1])
+        yield digits, network, home
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +81,16 @@ def test_repeated_images_are_seen(jury, scorer):
 def test_copies_of_training_images_are_counted(jury, scorer):
     images = jury[0].x_test / np.float32(255)
     copies = len(images) // 10
-    images[:copies] = jury[0].x_train[100 : 100 + copies] / np.float32(255)
+    images[1 : 1 + copies] = jury[0].x_train[100 : 100 + copies] / np.float32(255)
     row, details = scorer.score(images)
+    assert scorer.floor["near_copies"] == pytest.approx(0.01, abs=0.003)  # that is what near means
     assert row["near_copies"] - scorer.floor["near_copies"] == pytest.approx(0.1, abs=0.02)
     sheet = details["neighbours"]  # shows each sample above its nearest training image
-    np.testing.assert_allclose(sheet[2:170], sheet[172:340], atol=1e-6)
+    samples, neighbours = sheet[2:170], sheet[172:340]
+    np.testing.assert_allclose(samples[:, 172:], neighbours[:, 172:], atol=1e-6)
+    enlarged = images[0].repeat(6, axis=0).repeat(6, axis=1)
+    np.testing.assert_array_equal(samples[:, 2:170], enlarged)
+    assert np.abs(samples - neighbours)[:, 2:170].max() > 0.1
 
 
 def test_wrong_labels_are_counted(jury, scorer):
@@ -104,19 +99,6 @@ def test_wrong_labels_are_counted(jury, scorer):
     row, details = scorer.score(images, labels)
     assert scorer.floor["agreement"] - row["agreement"] == pytest.approx(0.05, abs=0.005)
     assert np.trace(details["confusion"]) == round(row["agreement"] * 500)
-
-
-def test_slant_and_stroke_are_what_the_digits_were_drawn_with():
-    with np.load(DIGITS) as file:
-        measured = figures.slant_and_stroke(file["x_test"][..., None] / np.float32(255))
-        for name, found in zip(("slant_test", "stroke_test"), measured, strict=True):
-            assert figures.rank_correlation(found, file[name]) > 0.9, name
-
-
-def test_best_map_is_the_best_of_all():
-    table = np.random.default_rng(1).integers(0, 9, (6, 6))
-    best = max(table[range(6), order].sum() for order in itertools.permutations(range(6)))
-    assert table[range(6), figures.best_map(table)].sum() == best
 
 
 def test_data_without_labels_and_without_a_test_part(tmp_path, monkeypatch):
@@ -177,16 +159,6 @@ MEANING = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
 SMALL = ["--data", str(DIGITS), "--samples", "300"]
 
 
-def refused(capsys, *command):
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        evaluate.main([*map(str, command)])
-    error = capsys.readouterr().err
-    assert end.value.code == 2 and error.startswith("evaluate.py: error: ")
-    assert error.count("\n") == 1
-    return error
-
-
 def test_a_run_is_ranked_and_its_best_snapshot_used(run, jury, capsys):
     (run / "generator_model_003.h5").write_bytes(
         (run / "generator_model_002.h5").read_bytes()[:9999]
@@ -222,9 +194,8 @@ def test_a_run_is_ranked_and_its_best_snapshot_used(run, jury, capsys):
 
     # what the categories mean is known now: of the run, and of the exported file
     snapshot = run / "generator_model_002.h5"
-    assert (
-        description("best.h5")["map"] == MEANING and "frechet" in description("best.h5")["scores"]
-    )
+    exported = read_description("best.h5")
+    assert exported["map"] == MEANING and "frechet" in exported["scores"]
     weights = [keras.models.load_model(path).get_weights() for path in ("best.h5", snapshot)]
     assert all(map(np.array_equal, *weights))
     with h5py.File("best.h5") as file:
@@ -310,55 +281,6 @@ def test_the_page_in_a_browser(run, tmp_path, capsys):
     assert (title, slider, rows, scripts) == ("Which snapshot is the good one?", "1", 11, 3)
 
 
-def test_what_cannot_be_scored_gets_one_line(run, tmp_path, capsys):
-    (tmp_path / "empty").mkdir()
-    assert "no snapshots" in refused(capsys, "empty", *SMALL)
-    assert "28, 28, 1" in refused(capsys, "run", "--data", OBJECTS)
-    assert "missing.npz" in refused(capsys, "run", "--data", "missing.npz")
-    np.savez("one.npz", x_train=np.zeros((1, 28, 28), np.uint8))
-    assert "at least 20" in refused(capsys, "run", "--data", "one.npz")
-    assert "--samples" in refused(capsys, "run", "--samples", 1)
-    for path in run.glob("*.h5"):
-        with h5py.File(path, "a") as file:
-            about = json.loads(file.attrs["gan"]) | {"data": {"name": "digits.npz"}}
-            file.attrs["gan"] = json.dumps(about)
-    assert "trained on digits.npz" in refused(capsys, "run")
-    (tmp_path / "text.h5").write_text("nothing")
-    with pytest.raises(SystemExit):
-        evaluate.main(["text.h5", *SMALL])
-    error = capsys.readouterr().err.splitlines()
-    assert "text.h5" in error[0] and "one size" in error[1]
-    assert not (tmp_path / "scores.csv").exists()
-
-
-# ---- TensorBoard ---------------------------------------------------------------------------------
-
-
-def test_tensorboard_reads_losses_scores_and_grids(tmp_path, capsys):
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "losses.csv").write_text("epoch,batch,d,g\n1,1,0.5,0.75\n1,2,0.25,1.5\n2,1,0.1")  # torn
-    (run / "scores.csv").write_text("file,epoch,frechet,agreement\ngenerator_model_002.h5,2,3.5,\n")
-    keras.utils.save_img(run / "generated_plot_e002.png", np.full((9, 8, 1), 100.0), scale=False)
-    os.utime(run / "generated_plot_e002.png", (0, 0))
-    for _ in range(2):  # the second time in the place of the first
-        tensorboard_of_runs.main([str(run)])
-    events = EventAccumulator(str(run / "tensorboard")).Reload()
-    tags = events.Tags()["tensors"]
-    assert sorted(tags) == ["grid", "losses/d", "losses/g", "scores/frechet"]
-    values = {tag: [(e.step, e.tensor_proto) for e in events.Tensors(tag)] for tag in tags}
-    assert [step for step, _ in values["losses/g"]] == [1, 2]
-    assert [float(tf.make_ndarray(value)) for _, value in values["losses/g"]] == [0.75, 1.5]
-    ((step, value),) = values["scores/frechet"]
-    assert step == 2 and float(tf.make_ndarray(value)) == 3.5
-    ((step, value),) = values["grid"]
-    picture = tf.io.decode_png(tf.make_ndarray(value)[2])
-    assert step == 2 and picture.shape == (9, 8, 3) and int(picture[0, 0, 0]) == 100
-    with pytest.raises(SystemExit):
-        tensorboard_of_runs.main([str(tmp_path)])
-    assert "no losses.csv" in capsys.readouterr().err
-
-
 # ---- the trained generators ----------------------------------------------------------------------
 
 
@@ -369,6 +291,6 @@ def test_a_trained_generator_is_sampled_and_described(path, tmp_path):
         light = arrays["images"].mean((1, 2, 3))
         brightest = 0.6 if arrays["images"].shape[3] == 1 else 0.9  # strokes on black; a sky
         assert arrays["images"].std() > 0.2 and 0.03 < light.min() and light.max() < brightest
-    about, card = description(path), (path.parent / "README.md").read_text()
+    about, card = read_description(path), (path.parent / "README.md").read_text()
     assert about["script"] == f"{path.stem}.py" and f"## `{path.name}`" in card
     assert f"Fréchet distance {about['scores']['frechet']:.3f}" in card

@@ -364,7 +364,7 @@ def test_compiled_step_equals_the_plain_loop(name, flags, monkeypatch):
     [
         ("import mnist_gan", None, "True\n"),  # test_copies.py: the others begin as this one does
         ("import mnist_gan", "0", "False\n"),
-        ("from generator_files import start_tensorflow as start; start()", None, "True\n"),
+        ("from sampling.files import start_tensorflow as start; start()", None, "True\n"),
     ],
 )
 def test_fast_convolutions_are_on_wherever_the_user_has_not_turned_them_off(start, setting, said):

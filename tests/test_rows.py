@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import stages
 from conftest import ROOT
+from documents import anchors
 from helpers import PATHS
-from test_docs import anchors
 
 PAGE = ROOT / "docs/rows.md"
 HEADER = ["The tutorial", "Here", "Figures", "Same?"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import COLOUR, LABELLED, SCRIPTS, learned, losses_of, moved, values
 
-import generator_files
+from sampling import files
 
 N_BATCH = 8
 DEFINE = """
@@ -104,7 +104,7 @@ def test_the_tutorials_last_lines_train_and_save(name, type_lines, monkeypatch, 
     assert all(moved(before[0], d_weights)) and all(moved(before[1], g_weights))
     out = Path("runs", name)
     assert len(losses_of(out)) == 2
-    about = generator_files.read_description(out / "generator_model_001.h5")
+    about = files.read_description(out / "generator_model_001.h5")
     assert about["settings"]["batch_size"] == N_BATCH
 
     more = last.replace(")", f", n_epochs=2, n_batch={2 * N_BATCH})")
@@ -127,7 +127,7 @@ def test_without_a_run_pictures_and_generators_go_into_the_current_folder(name, 
         grids.append(Path("generated_plot_e001.png").read_bytes())
     assert grids[0] != grids[1]
     assert not Path("runs").exists()
-    model, about = generator_files.open_generator("generator_model_001.h5")
+    model, about = files.open_generator("generator_model_001.h5")
     assert (about["epoch"], about["seed"]) == (1, None)
     assert all(map(np.array_equal, model.get_weights(), defined["g_model"].get_weights()))
     images = np.full((100, *defined["IMAGE_SHAPE"]), defined["PIXEL_RANGE"][1])

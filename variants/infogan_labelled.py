@@ -17,8 +17,7 @@ and which codes it was drawn from. It learns the classes from real digits (the l
 find them again in the fakes made with their labels (cf). More: docs/infogan_labelled.md.
 
 Tutorial: "GAN collection 3: InfoGAN and AC-GAN", which has no functions but D and G: the others
-are those of infogan_mnist.py. Below them stands what a run needs, the same text in all scripts.
-Paper: Chen et al. 2016, arXiv:1606.03657.
+are those of infogan_mnist.py. The run has the same text in all scripts. Paper: arXiv:1606.03657.
 """
 
 import os
@@ -39,6 +38,7 @@ NAME = "infogan_labelled"
 IMAGE_SHAPE = (28, 28, 1)
 N_CODES = 2  # continuous codes
 PIXEL_RANGE = (0.0, 1.0)  # of the images that G draws and D sees
+GRID = {"size": (10, 20), "noise": "cell", "codes": (0.0001, 0.99999)}  # docs/snapshots.md
 DEFAULTS = {"epochs": 3, "batch_size": 10, "latent_dim": 38, "snapshot_every": 1}
 DATASET = keras.datasets.mnist  # where there is no --data
 FLAGS = {  # of the command line, of this script alone
@@ -372,7 +372,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data tak
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
 RUN_FORMAT = 3  # of settings.json and the checkpoints; runs of lower ones are of earlier versions
 STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin with 150 near 0
-VERSION = "0.11"  # of the scripts, as CHANGELOG.md counts them
+VERSION = "0.12"  # of the scripts, as CHANGELOG.md counts them
 
 
 class Refusal(ValueError):
@@ -864,6 +864,7 @@ class Run:
             "classes": max(n_categories, len(class_names)),
             "class_names": list(class_names),
             "pixel_range": PIXEL_RANGE,
+            "grid": GRID,
             "script": f"{NAME}.py",
             "epoch": epoch + 1,
             "seed": self.settings.seed,
@@ -910,5 +911,19 @@ def fail(error):
     sys.exit(2)
 
 
+def drop_output():
+    """Forget what a closed or full standard output could not take, or Python would try it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+        sys.stdout.flush()
+    except OSError as error:  # as with `| head`
+        fail(error)
+    finally:
+        drop_output()

@@ -1,4 +1,4 @@
-"""What generate.py and evaluate.py write: sheets of images, animations, folders, arrays.
+"""From images to files: sheets of images, animations, folders, arrays.
 
 Images are float32 (n, height, width, channels) in [0, 1], with 1 or 3 channels; grey ones are drawn
 dark on white, as in the tutorials.
@@ -13,7 +13,7 @@ import zipfile
 import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
 
-from generator_files import replacing
+from sampling.program import replacing
 
 
 def tile(images, rows, cols):
@@ -21,22 +21,31 @@ def tile(images, rows, cols):
 
     Returns (height, width, c); pixels are repeated a whole number of times, so edges stay sharp.
     """
-    h, w, c = images.shape[1:]
-    scale = max(1, min(10, 900 // (rows * h), 1800 // (cols * w)))
-    h, w, gap = h * scale, w * scale, 2
-    white = 0.0 if c == 1 else 1.0  # grey sheets are inverted when they are drawn
-    sheet = np.full((rows * (h + gap) + gap, cols * (w + gap) + gap, c), white, np.float32)
-    for i, image in enumerate(images[: rows * cols]):
-        top, left = gap + i // cols * (h + gap), gap + i % cols * (w + gap)
-        sheet[top : top + h, left : left + w] = image.repeat(scale, 0).repeat(scale, 1)
+    height, width, channels = images.shape[1:]
+    scale = max(1, min(10, 900 // (rows * height), 1800 // (cols * width)))
+    height *= scale
+    width *= scale
+    gap = 2
+    white = 0.0 if channels == 1 else 1.0  # grey sheets are inverted when they are drawn
+    size = (rows * (height + gap) + gap, cols * (width + gap) + gap, channels)
+    sheet = np.full(size, white, np.float32)
+    for k, image in enumerate(images[: rows * cols]):
+        row, col = divmod(k, cols)
+        top = gap + row * (height + gap)
+        left = gap + col * (width + gap)
+        enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)
+        sheet[top : top + height, left : left + width] = enlarged
     return sheet
 
 
 def picture(sheet, title=""):
     """Return a sheet (h, w, c) in [0, 1] as a picture of Pillow, the title above it."""
-    sheet = 1 - sheet[..., 0] if sheet.shape[2] == 1 else sheet
-    top = [(20 if title else 0, 0), (0, 0), (0, 0)][: sheet.ndim]
-    image = Image.fromarray(np.rint(np.pad(sheet, top, constant_values=1) * 255).astype(np.uint8))
+    if sheet.shape[2] == 1:
+        sheet = 1 - sheet[..., 0]
+    if title:
+        above = [(20, 0)] + [(0, 0)] * (sheet.ndim - 1)
+        sheet = np.pad(sheet, above, constant_values=1)
+    image = Image.fromarray(np.rint(sheet * 255).astype(np.uint8))
     ImageDraw.Draw(image).text((6, 4), title, fill=0)
     return image
 
@@ -46,10 +55,12 @@ def as_png(image, text=None):
 
     `text` is a dict of what the file is to say of itself.
     """
-    buffer, notes = io.BytesIO(), PngImagePlugin.PngInfo()
+    if isinstance(image, np.ndarray):
+        image = picture(image)
+    notes = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         notes.add_itxt(key, value)
-    image = picture(image) if isinstance(image, np.ndarray) else image
+    buffer = io.BytesIO()
     image.save(buffer, "png", pnginfo=notes)
     return buffer.getvalue()
 
@@ -70,7 +81,7 @@ def save_animation(path, frames, duration):
 
     A frame is shown for `duration` milliseconds.
     """
-    first, *others = [picture(*frame) for frame in frames]
+    first, *others = [picture(sheet, title) for sheet, title in frames]
     with replacing(path) as part:
         first.save(part, "gif", save_all=True, append_images=others, duration=duration, loop=0)
 
@@ -82,12 +93,17 @@ def class_folders(classes, names):
     anything, such as "../x": then each folder has its class's number and what is harmless of the
     name. Without names the numbers have one length, so that sorting them sorts the classes.
     """
-    numbers = [f"{k:0{len(str(classes - 1))}d}" for k in range(classes)]
+    if not classes:
+        return ["."]
+    digits = len(str(classes - 1))
+    numbers = [f"{k:0{digits}d}" for k in range(classes)]
+    if not names:
+        return numbers
     harmless = [re.sub(r"[^\w .()+-]", "_", name)[:60].strip(" .") for name in names]
-    different = len({name.casefold() for name in harmless}) == len(names)  # on any file system
-    if harmless != names or not all(names) or not different:
-        return [f"{k}_{name}" for k, name in zip(numbers, harmless, strict=True)]
-    return names or numbers or ["."]
+    different = {name.casefold() for name in harmless}  # on any file system
+    if all(names) and harmless == names and len(different) == len(names):
+        return names
+    return [f"{number}_{name}" for number, name in zip(numbers, harmless, strict=True)]
 
 
 def save_images(folder, images, subfolders, counts, texts):
