@@ -3,7 +3,7 @@
 # dependencies = ["tensorflow==2.21.*", "keras==3.15.*", "numpy==2.*", "matplotlib==3.*",
 #     "h5py==3.*", "pillow>=11,<14"]
 # ///
-"""Sample a trained generator: load its .h5 file, draw images, write them as a picture or as data.
+"""Sample a trained generator: load its file, draw images, write them as a picture or as data.
 
     python generate.py runs/mnist_gan                           # its best snapshot, or the last
     python generate.py generator_model_100.h5 --seeds 0-9,42    # chosen images, one a seed
@@ -18,7 +18,7 @@ A file written by a script of this project describes itself (attribute `gan`). F
 tutorial the same is worked out from its model: one float input is the latent point, a second input
 of integers or of one number is the class label, a last sigmoid means pixels in [0, 1]; otherwise
 their range is told from images. --latent and --range say what cannot be seen. Files of Keras 2.2 to
-2.15 open too.
+2.15 open too, and .keras files, and a description in JSON with its weights beside it.
 
 Each image has a seed and can be drawn again by it: a sheet without --seeds begins with --seed and
 counts on. This file reads the command line and plans which images are drawn; from there on it is
@@ -75,8 +75,8 @@ def make_parser():
     parser = argparse.ArgumentParser("generate.py", description=description, allow_abbrev=False)
     parser.error = fail  # one line, without the usage
     parser._negative_number_matcher = re.compile(r"-\.?\d")  # "--code1 -2:2:10" has a value
-    model = "generator, as saved with model.save(), or a run: its best snapshot, or else its last"
-    parser.add_argument("model", metavar="MODEL.h5|RUN", type=Path, help=model)
+    model = "file of a generator, .h5 or .keras, or a run: its best snapshot, or else its last"
+    parser.add_argument("model", metavar="MODEL|RUN", type=Path, help=model)
 
     add = parser.add_argument_group("points").add_mutually_exclusive_group().add_argument
     add("--seeds", metavar="S", type=arguments.seeds, help="draw these seeds, as in 0-9,42")

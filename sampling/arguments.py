@@ -77,7 +77,8 @@ def code(text):
         if ":" in text:
             low, high, n = text.split(":")
         else:
-            low, high, n = text, text, 1
+            low = high = text
+            n = 1
         values = np.linspace(float(low), float(high), int(n)).tolist()
     except ValueError:
         values = []
@@ -108,9 +109,9 @@ def read_points(path):
 def pixel_range(text):
     """Return (low, high) of a text such as -1,1."""
     try:
-        low, high = [float(end) for end in text.split(",")]
+        low, high = map(float, text.split(","))
     except ValueError:
-        low, high = 0, 0
+        low = high = 0
     if not (low < high and np.isfinite(high - low)):
         refuse(f"{text!r} is not LOW,HIGH, as in -1,1")
     return low, high

@@ -222,15 +222,14 @@ def export(source, target, known):
     What is no whole model in HDF5 is saved as one first.
     """
     model, about = open_generator(source)
-    with tempfile.TemporaryDirectory(prefix="generator_") as folder:
-        with opened(source) as stored:
-            whole = stored.layout == "model"
-        if not whole:
-            source = Path(folder, "generator.h5")
+    with tempfile.TemporaryDirectory(prefix="generator_") as folder, opened(source) as stored:
+        whole = stored.source
+        if stored.layout != "model":
+            whole = Path(folder, "generator.h5")
             with quiet_stderr():  # Keras advises against this format
-                model.save(source)
+                model.save(whole)
         with replacing(target) as part:
-            copy_compressed(source, part, about | known)
+            copy_compressed(whole, part, about | known)
 
 
 def copy_compressed(source, target, about):

@@ -199,6 +199,8 @@ def read_keras(path, stack):
         except OSError as error:
             raise GeneratorFileError(f"cannot be unpacked into a folder ({error})") from None
     stored = read_hdf5(source, path)
+    if stored.layout != "numbers":
+        raise GeneratorFileError(f"{path} holds its weights as Keras does not: save it with {SAVE}")
     return stored._replace(model=model, version=str(version))
 
 

@@ -106,44 +106,49 @@ def plan_images(args, about):
     n_points = len(chosen)
     n_frames = n_points if is_film(args) else 1
     walks_across = (args.interpolate or args.arithmetic) and n_frames == 1
-    paired = isinstance(classes, np.ndarray)
-    if paired:
-        which = np.arange(n_points)
-        labels = classes
-        sizes = [n_points]
-    elif walks_across:
-        which = np.tile(np.arange(n_points), len(classes))
-        labels = np.repeat(classes, n_points)
-        sizes = [len(classes), n_points]
-    else:
-        which = np.repeat(np.arange(n_points), len(classes))
-        labels = np.tile(classes, n_points)
-        sizes = [n_points, len(classes)]
-    codes = {}
+    which, labels, sizes = combine(n_points, classes, walks_across)
+    drawn = chosen[which]
+    if seeds is not None:
+        seeds = seeds[which]
     for column, values in zip(points.code_columns(about), (args.code1, args.code2), strict=False):
         if values is None:
             continue
-        which = np.repeat(which, len(values))
+        n_before = len(drawn)
+        drawn = np.repeat(drawn, len(values), axis=0)
         labels = np.repeat(labels, len(values))
-        codes = {column: np.repeat(earlier, len(values)) for column, earlier in codes.items()}
-        codes[column] = np.resize(values, len(which))
+        if seeds is not None:
+            seeds = np.repeat(seeds, len(values))
+        drawn[:, column] = np.tile(values, n_before)
         sizes.append(len(values))
-
-    drawn = chosen[which]
-    for column, values in codes.items():
-        drawn[:, column] = values
-    if not (paired and args.vector is not None):  # whose points hold their classes
+    holds_classes = args.vector is not None and isinstance(classes, np.ndarray)
+    if not holds_classes:
         points.set_classes(drawn, labels, about)
-    if seeds is not None:
-        seeds = seeds[which]
     if is_film(args):
         sizes = sizes[1:]
-    n = len(labels) // n_frames
+    n = len(drawn) // n_frames
     rows, cols = args.grid or (MOST_CELLS, count_columns(args, about, n, n_points, sizes))
     if args.count and not args.grid:
         cols = min(about["classes"], len(set(labels))) or 5
         rows = GRID_POINTS if about["classes"] else MOST_CELLS
     return Plan(drawn, labels, seeds, min(rows, math.ceil(n / cols)), cols, n_frames)
+
+
+def combine(n_points, classes, points_go_across):
+    """Combine points and classes: return the number of the point and the class of each image.
+
+    An array of classes has one for each point. Also returned is how many there are of the first
+    that changes and of the second, as a list.
+    """
+    numbers = np.arange(n_points)
+    if isinstance(classes, np.ndarray):
+        return numbers, classes, [n_points]
+    if points_go_across:
+        return (
+            np.tile(numbers, len(classes)),
+            np.repeat(classes, n_points),
+            [len(classes), n_points],
+        )
+    return np.repeat(numbers, len(classes)), np.tile(classes, n_points), [n_points, len(classes)]
 
 
 def count_columns(args, about, n, n_points, sizes):

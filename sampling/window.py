@@ -7,6 +7,17 @@ N_SEEDS = 100  # a slider's reach: as many from the first seed on
 KEYS = {"right": ("seed", 1), "left": ("seed", -1), "up": ("class", 1), "down": ("class", -1)}
 
 
+def make_figure(seed, classes, n_codes):
+    """Return a figure, the axes of the image in it, and the sliders below by name."""
+    n_sliders = 3 + (classes > 1) + n_codes
+    figure = plt.figure("generate.py --explore", figsize=(6, 6 + 0.35 * n_sliders))
+    bottom = 0.06 * n_sliders + 0.03
+    sliders = make_sliders(figure, seed, classes, n_codes, bottom)
+    axes = figure.add_axes((0.05, bottom + 0.03, 0.9, 0.9 - bottom))
+    axes.set_axis_off()
+    return figure, axes, sliders
+
+
 def make_sliders(figure, seed, classes, n_codes, bottom):
     """Put the sliders on a figure, the first just below `bottom`; return them by name."""
     last = seed + N_SEEDS
@@ -35,12 +46,7 @@ def open_window(draw, seed, classes, class_names, n_codes):
     """
     if plt.get_backend().lower() == "agg":
         raise RuntimeError("no window can be opened here")
-    n_sliders = 3 + (classes > 1) + n_codes
-    figure = plt.figure("generate.py --explore", figsize=(6, 6 + 0.35 * n_sliders))
-    bottom = 0.06 * n_sliders + 0.03
-    sliders = make_sliders(figure, seed, classes, n_codes, bottom)
-    axes = figure.add_axes((0.05, bottom + 0.03, 0.9, 0.9 - bottom))
-    axes.set_axis_off()
+    figure, axes, sliders = make_figure(seed, classes, n_codes)
 
     def image():
         values = {name: slider.val for name, slider in sliders.items()}

@@ -14,6 +14,7 @@ from honest_files import (
     SHAPE,
     WEIGHTS,
     chain,
+    honest,
     honest_weights,
     keras_file,
     numbered,
@@ -130,11 +131,20 @@ def of_another_layer(file):
     file.move("layers/dense", "layers/conv2d")
 
 
-def keras_endless(path):
-    inner = path.with_suffix(".inner")
-    endless(inner)
-    pack(path, PARTS, inner)
-    inner.unlink()
+def keras_of_file(write):
+    """Return a kind: a .keras file whose file of weights `write` writes."""
+
+    def pack_it(path):
+        inner = path.with_suffix(".inner")
+        write(inner)
+        pack(path, PARTS, inner)
+        inner.unlink()
+
+    return pack_it
+
+
+def whole_model(path):
+    honest(path).close()
 
 
 def keras_model(*inner):
@@ -152,7 +162,7 @@ def keras_lzma(path):
 
 WRITERS = (
     torch_file, other_zip, keras_without_weights, keras_without_metadata, keras_cut, keras_bit,
-    keras_encrypted, keras_lzma, keras_endless,
+    keras_encrypted, keras_lzma,
 )  # fmt: skip
 ZIPS = {write.__name__: write for write in WRITERS} | {
     "keras_bomb": packed(DEFLATED, **{"model.weights.h5": bytes(2 * 10**8)}),
@@ -162,6 +172,9 @@ ZIPS = {write.__name__: write for write in WRITERS} | {
     "keras_no_hdf5": packed(**{"model.weights.h5": b"x"}),
     "keras_list": packed(config="[]", **{"model.weights.h5": b"x"}),
     "keras_version_less": packed(metadata="{}", **{"model.weights.h5": b"x"}),
+    "keras_endless": keras_of_file(endless),
+    "keras_of_a_whole_model": keras_of_file(whole_model),
+    "keras_of_named_weights": keras_of_file(honest_weights),
     "keras_not_a_number": keras_of_weights(not_a_number),
     "keras_external_link": keras_of_weights(outside),
     "keras_never_written": keras_of_weights(unwritten),

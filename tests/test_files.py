@@ -1,5 +1,6 @@
 """sampling/files.py: folders that are no runs, and copies of generators; the layout of pictures."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -84,15 +85,23 @@ def test_export():
     np.testing.assert_array_equal(draw("copy.h5")["images"], draw("g.h5")["images"])
 
 
-@pytest.mark.parametrize("name", ["g.keras", "g.json", "g.weights.h5"])
-def test_export_of_other_formats(name, capfd):
+@pytest.mark.parametrize("name", ["g.keras", "g.json", "g.weights.h5", "h.json"])
+def test_export_of_other_formats(name, capfd, monkeypatch):
     """The copy is an .h5 file, whatever it is a copy of, and says what was found of it."""
+    save = keras.Model.save
+
+    def save_with_advice(model, path):
+        os.write(2, b"This file format is considered legacy\n")
+        save(model, path)
+
     native = stranger(4, 2)
     native.save("g.keras")
-    Path("g.h5").unlink()
+    Path("g.h5").rename("h.h5")  # a whole model of its own
+    Path("h.json").write_text(native.to_json())
     Path("g.json").write_text(native.to_json())
     native.save_weights("g.weights.h5")
     known = {"pixel_range": [-16, 16], "map": [1, 0]}
+    monkeypatch.setattr(keras.Model, "save", save_with_advice)
     files.export(Path(name), Path("copy.h5"), known)
     assert capfd.readouterr().err == ""
     about = files.read_description("copy.h5")

@@ -62,7 +62,7 @@ MISTAKES = {
     "g.h5 --out g.h5": "must end in .png",
     "g.h5 --npz g.h5": "must end in .npz",
     "g.h5 --out dir.png": "is a folder",
-    "": "required: MODEL.h5",
+    "": "required: MODEL|RUN",
     "g.h5 g.h5": "unrecognized arguments: g.h5",
 }
 GIVE_ALL = """if True:

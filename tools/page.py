@@ -118,7 +118,7 @@ def parse_args(argv):
     parser.error = fail  # one line, without the usage
     parser._negative_number_matcher = re.compile(r"-\.?\d")  # "--range -1,1" has a value
     add = parser.add_argument
-    add("model", metavar="MODEL.h5|RUN", type=Path, help="generator, or a run: its best, or last")
+    add("model", metavar="MODEL|RUN", type=Path, help="generator, or a run: its best, or last")
     add("--out", metavar="FILE.html", type=Path, help="the page (default: beside the generator)")
     group = parser.add_argument_group("a file that does not describe itself")
     latent = "what its input is made of, as in noise:62,category:10,codes:2"
