@@ -9,8 +9,8 @@ def find_classes(text, names, flag):
     """Return the classes, a list of int, of a text such as 3, 0-9, 0,2,5-7 or cat,3.
 
     `names` are those of the classes, or [] where they have none. An item is taken for a name if it
-    can be: with classes named "3" and "7", 3 is class 0. Raises PointError, which names the `flag`,
-    for any other text.
+    can be, and a range for one from name to name: with classes named "3" and "7", 3 is class 0 and
+    3-7 both. Raises PointError, which names the `flag`, for any other text.
     """
     classes = []
     for item in text.split(","):
@@ -18,29 +18,66 @@ def find_classes(text, names, flag):
             item = item.strip()
         if item in names:
             classes.append(names.index(item))
+            continue
+        ends = split_range(item, names)
+        if ends:
+            found = range_of_names(*ends, names)
         else:
-            classes.extend(find_numbers(item, text, names, flag))
+            found = range_of_numbers(item, names)
+        if not found:
+            raise PointError(unknown(item, text, names, flag))
+        classes.extend(found)
     return classes
 
 
-def find_numbers(item, text, names, flag):
-    """Return the classes of an item such as 3 or 5-7 of a text: the part of `find_classes`."""
+def split_range(item, names):
+    """Return the two names of an item such as cat-dog, or None; names may have hyphens, too."""
+    words = item.split("-")
+    for k in range(1, len(words)):
+        first = "-".join(words[:k]).strip()
+        last = "-".join(words[k:]).strip()
+        if first in names and last in names:
+            return first, last
+    return None
+
+
+def range_of_names(first, last, names):
+    """Return the classes from one name to another: by value where both are whole numbers.
+
+    With classes named 1, 10 and 2 the range 1-2 is these two. Other names stand for their places.
+    """
+    values = {name: int(name) for name in names if re.fullmatch(r"\d{1,9}", name)}
+    if first not in values or last not in values:
+        return range(names.index(first), names.index(last) + 1)
+    within = [name for name, value in values.items() if values[first] <= value <= values[last]]
+    return [names.index(name) for name in sorted(within, key=values.get)]
+
+
+def range_of_numbers(item, names):
+    """Return the classes that an item such as 3 or 5-7 counts from 0; none for any other item.
+
+    Where one end alone is the name of a class it is none either: is the other a number or a name?
+    """
     match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", item)
-    numbers = range(0)
-    if match:
-        first = int(match[1])
-        last = int(match[2] or first)
-        numbers = range(first, last + 1)
-    if names and not (numbers and numbers[-1] < len(names)):
-        listed = ", ".join(repr(name[:40]) for name in names[:20])
-        if len(names) > 20:
-            listed += f" and {len(names) - 20} more"
-        raise PointError(
-            f"--{flag}: no class {item[:40]!r}: classes 0 to {len(names) - 1} are {listed}"
-        )
-    if not numbers:
-        raise PointError(f"--{flag}: {text[:40]!r} is no list of classes such as 3 or 0,2,5-7")
+    if not match:
+        return range(0)
+    first, last = match.groups()
+    if first in names or last in names:
+        return range(0)
+    numbers = range(int(first), int(last or first) + 1)
+    if names and numbers and numbers[-1] >= len(names):
+        return range(0)
     return numbers
+
+
+def unknown(item, text, names, flag):
+    """Return the line for the user about an item of a text that is no class."""
+    if not names:
+        return f"--{flag}: {text[:40]!r} is no list of classes such as 3 or 0,2,5-7"
+    listed = ", ".join(repr(name[:40]) for name in names[:20])
+    if len(names) > 20:
+        listed += f" and {len(names) - 20} more"
+    return f"--{flag}: no class {item[:40]!r}: classes 0 to {len(names) - 1} are {listed}"
 
 
 def read_classes(args, names):

@@ -1,3 +1,4 @@
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -19,3 +20,16 @@ def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    """Return a function that runs a script's main in an empty folder; it returns the script."""
+    monkeypatch.chdir(tmp_path)
+
+    def train(name, *flags):
+        script = importlib.import_module(name)
+        script.main(list(map(str, flags)))
+        return script
+
+    return train

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -9,14 +10,17 @@ import tempfile
 from unittest import mock
 
 import copies
+import h5py
+import keras
 import matplotlib.image
 import numpy as np
+import pytest
 from conftest import ROOT
 
 PATHS = {path.stem: path for path in copies.training_scripts()}
 SCRIPTS = list(PATHS)
 DIGITS, OBJECTS = ROOT / "samples/digits.npz", ROOT / "samples/objects.npz"
-COLOUR = ("cifar10_gan", "colour_gan")
+COLOUR = ("cifar10_gan", "colour_gan", "faces_gan")
 LABELLED = ("cgan_mnist", "acgan_mnist", "infogan_labelled")
 INFOGANS = ("infogan_mnist", "infogan_labelled")
 COUNTS = {  # of parameters: D, G, composite, and what it trains; the tutorials' figures
@@ -29,6 +33,7 @@ COUNTS = {  # of parameters: D, G, composite, and what it trains; the tutorials'
     "ebgan_mnist": (804_112, 1_493_520, 2_297_632, 1_489_936),
     "mlp_gan": (1_460_225, 1_486_352, 2_946_577, 1_486_352),
     "colour_gan": (1_704_961, 3_838_720, 5_543_681, 3_835_136),
+    "faces_gan": (1_649_153, 1_110_403, 2_759_556, 1_110_403),  # of 32x32, see test_faces.py
 }
 
 
@@ -37,10 +42,19 @@ def data_of(name):
     return OBJECTS if name in COLOUR else DIGITS
 
 
+SMALLEST = {"faces_gan": ["--size", "32"]}  # flags for images as small as a script can draw
+
+
+def shape_of(script):
+    """Return the shape of the images that a script is tried with."""
+    return (32, 32, 3) if script.__name__ in SMALLEST else script.IMAGE_SHAPE
+
+
 def random_data(script):
     """Return what load_real_samples does, for 100 images of random pixels."""
     rng = np.random.default_rng(3)
-    images = rng.integers(0, 256, (100, *script.IMAGE_SHAPE), dtype=np.uint8)
+    shape = shape_of(script)
+    images = rng.integers(0, 256, (100, *shape), dtype=np.uint8)
     labels = rng.integers(0, 10, 100, dtype=np.int32)
     names = [str(k) for k in range(10)]
     return [images, labels, names] if script.__name__ in LABELLED else images
@@ -58,8 +72,10 @@ def prepare(name, *flags):
         handed.update(signature.bind(*args).arguments)
 
     signature = inspect.signature(script.train)
-    stand_ins = {"load_real_samples": lambda path: random_data(script), "train": train}
+    stand_ins = {"load_real_samples": lambda *given: random_data(script), "train": train}
     out = tempfile.mkdtemp()
+    if script.DATASET is None:  # it has to be told which data; those here are random
+        flags = ["--data", "random", *SMALLEST[name], *flags]
     with mock.patch.multiple(script, **stand_ins), mock.patch.object(script.Run, "end_on_signals"):
         script.main(["--seed", "3", "--out", out, *map(str, flags)])
     return script, handed
@@ -166,3 +182,26 @@ def grid_point(name, row, column):
         return [noise[row][None], np.array([[column]])]
     n_columns = 7 if name == "cifar10_gan" else 10
     return script.generate_latent_points(100, 150, seed)[n_columns * row + column][None]
+
+
+def description(path):
+    """Return what a generator's file says of itself."""
+    with h5py.File(path) as file:
+        return json.loads(file.attrs["gan"])
+
+
+def refused(name, capsys, *flags):
+    """Return the one line with which a script refuses its flags."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        importlib.import_module(name).main(list(map(str, flags)))
+    error = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert error.startswith(f"{name}.py: error: ") and error.count("\n") == 1, error
+    return error
+
+
+def save_pictures(folder, images, labels):
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        keras.utils.save_img(folder / str(label) / f"{i:03d}.png", image, scale=False)

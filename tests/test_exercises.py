@@ -28,14 +28,15 @@ from helpers import (
     ROOT,
     cells,
     data_of,
+    description,
     grid_point,
     learned,
     losses_of,
     moved,
     prepare,
+    refused,
     values,
 )
-from test_runs import description, refused, train  # noqa: F401 - a fixture
 
 import generate
 

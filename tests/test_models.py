@@ -172,6 +172,10 @@ class colour_gan(cifar10_gan):
     n_real = N_BATCH
 
 
+class faces_gan(cifar10_gan):
+    pass
+
+
 class cgan_mnist(PlainLoop):
     def batch(self, step):
         seeds = self.seeds(step, 2)

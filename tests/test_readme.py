@@ -17,7 +17,7 @@ import pytest
 import stages
 from conftest import ROOT
 from documents import blocks_of_ci, code_spans, commands, commands_in
-from helpers import DIGITS, PATHS, data_of, learned, moved, values
+from helpers import DIGITS, PATHS, SMALLEST, data_of, learned, moved, values
 
 import evaluate
 import generate
@@ -68,9 +68,9 @@ def shorten(program, arguments):
     """Return the arguments of a training with one short epoch, on the samples if on no data."""
     if "--resume" in arguments:
         return [*arguments, "--epochs", "2"]
-    data = data_of(program)
-    data = [] if "--data" in arguments else ["--data", str(data)]
-    return [*arguments, *data, *SHORT]
+    data = [] if "--data" in arguments else ["--data", "FOLDER"]
+    arguments = [*arguments, *data, *SMALLEST.get(program, []), *SHORT]
+    return [str(data_of(program)) if word == "FOLDER" else word for word in arguments]
 
 
 def run_tool(name, arguments):

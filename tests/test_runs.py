@@ -11,11 +11,9 @@ import signal
 import subprocess
 import sys
 
-import h5py
 import keras
 import matplotlib.image
 import numpy as np
-import PIL.Image
 import pytest
 from helpers import (
     DIGITS,
@@ -25,9 +23,13 @@ from helpers import (
     SCRIPTS,
     cells,
     data_of,
+    description,
     grid_point,
     losses_of,
+    refused,
     run,
+    shape_of,
+    without_start,
 )
 
 import generate
@@ -44,26 +46,8 @@ LINES = {  # the tutorials' lines, number by number
     "ebgan_mnist": r">1, 2/2, d_real=N, d_fake=N, g=N, pt=N",
     "mlp_gan": r">1, 2/2, d_real=N, d_fake=N, g=N",
     "colour_gan": r">1, 2/2, d_real=N, d_fake=N, g=N",
+    "faces_gan": r">1, 1/2, d1=N, d2=N g=N",
 }
-
-
-def description(path):
-    """Return what a generator's file says of itself."""
-    with h5py.File(path) as file:
-        return json.loads(file.attrs["gan"])
-
-
-@pytest.fixture
-def train(tmp_path, monkeypatch):
-    """Return a function that runs a script's main in an empty folder; it returns the script."""
-    monkeypatch.chdir(tmp_path)
-
-    def train(name, *flags):
-        script = importlib.import_module(name)
-        script.main(list(map(str, flags)))
-        return script
-
-    return train
 
 
 # ---- from an empty folder to a picture -----------------------------------------------------------
@@ -74,6 +58,8 @@ def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path):
     """The script alone, in a folder of its own; then generate.py on its snapshot."""
     shutil.copy(PATHS[name], tmp_path)
     flags = "--batch-size 32 --epochs 3 --steps-per-epoch 2 --snapshot-every 3"
+    if name == "faces_gan":
+        flags += " --size 32"
     done = run(tmp_path, f"{name}.py", "--data", data_of(name), *flags.split())
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -112,9 +98,9 @@ def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path):
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
     assert about["versions"]["scripts"] == newest
     assert str(tmp_path) not in json.dumps(about)
-    passing = {"out", "data", "epochs", "resume", "on_collapse", "dataset", "seed"}
+    passing = {"out", "data", "dataset", "epochs", "resume", "start_from", "on_collapse", "seed"}
     assert about["settings"].keys() == set(vars(script.make_parser().parse_args([]))) - passing
-    height, width, channels = script.IMAGE_SHAPE
+    height, width, channels = shape_of(script)
     grid = cells(out / "generated_plot_e003.png", height, width)
     assert grid.shape[:2] == ((7, 7) if name == "cifar10_gan" else (10, 10))
     image = g_model.predict(grid_point(name, row=3, column=6), verbose=0)[0]
@@ -133,7 +119,7 @@ def test_run_from_an_empty_folder_ends_in_generate(name, tmp_path):
     with np.load(out / "a.npz") as samples:
         images = samples["images"]
         labels = samples["labels"] if "labels" in samples else None
-    assert images.dtype == np.float32 and images.shape[1:] == script.IMAGE_SHAPE
+    assert images.dtype == np.float32 and images.shape[1:] == shape_of(script)
     assert 0 <= images.min() and images.max() <= 1 and images.std() > 0
     assert (labels is None) == (name not in (*LABELLED, "infogan_mnist"))
     if labels is not None:
@@ -223,6 +209,22 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
     assert process.wait(timeout=5) == -signal.SIGINT
 
 
+def test_when_main_has_ended_signals_do_what_they_did_before(eagerly, train):
+    """As after `%run` in a notebook, where Ctrl-C stops a cell."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    script = train("mnist_gan", *SMALL, "--epochs", 1)
+    assert before == [signal.getsignal(number) for number in script.ENDING]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device")
+def test_a_full_standard_output_ends_in_one_line(tmp_path):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, PATHS["mlp_gan"], *SMALL, "--epochs", "1"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
+    (line,) = without_start(done.stderr).splitlines()
+    assert done.returncode == 2 and line.startswith("mlp_gan.py: error: ")
+
+
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(eagerly, train, tmp_path, capsys):
     """Cut short, emptied, or with a bit turned: the last epoch is trained once more."""
     train("mnist_gan", *SMALL, "--epochs", 2, "--snapshot-every", 1, "--out", "run")
@@ -297,17 +299,6 @@ def snapshot_of(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refused(name, capsys, *flags):
-    """Return the one line with which a script refuses its flags."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as caught:
-        importlib.import_module(name).main(list(map(str, flags)))
-    error = capsys.readouterr().err
-    assert caught.value.code == 2
-    assert error.startswith(f"{name}.py: error: ") and error.count("\n") == 1, error
-    return error
-
-
 def test_a_run_is_neither_overwritten_nor_resumed_by_mistake(eagerly, train, tmp_path, capsys):
     train("mnist_gan", *SMALL, "--epochs", 1, "--out", "run")
     before = snapshot_of(tmp_path)
@@ -351,101 +342,6 @@ def test_a_full_disk_ends_in_one_line(tmp_path):
 
 
 # ---- data ----------------------------------------------------------------------------------------
-
-
-def save_pictures(folder, images, labels):
-    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-        (folder / str(label)).mkdir(parents=True, exist_ok=True)
-        keras.utils.save_img(folder / str(label) / f"{i:03d}.png", image, scale=False)
-
-
-def test_a_folder_of_pictures_gives_the_same_data_as_an_npz(tmp_path):
-    cgan, mnist = (importlib.import_module(name) for name in ("cgan_mnist", "mnist_gan"))
-    with np.load(DIGITS) as file:
-        x, y = file["x_train"][:40, ..., None], file["y_train"][:40]
-    order = np.argsort(y, kind="stable")
-    save_pictures(tmp_path, x[order], y[order])
-    images, labels, names = cgan.load_real_samples(tmp_path)
-    np.testing.assert_array_equal(images, x[order])
-    np.testing.assert_array_equal(labels, y[order])
-    assert names == [str(k) for k in range(10)]
-    np.testing.assert_array_equal(mnist.load_real_samples(tmp_path), x[order])
-
-
-def test_own_classes_of_any_number(eagerly, train, tmp_path, capsys):
-    """Three folders of pictures: the grid has three columns, and --labels takes their names."""
-    with np.load(DIGITS) as file:
-        x, y = file["x_train"][..., None], file["y_train"]
-    pictures = np.concatenate([x[y == k][:8] for k in (3, 5, 8)])
-    save_pictures(tmp_path / "own", pictures, np.repeat(["bee", "cat", "ant"], 8))
-    flags = ["--data", "own", "--batch-size", 4, "--epochs", 1, "--steps-per-epoch", 2]
-    train("cgan_mnist", *flags, "--ema", 0.5, "--out", "run")
-    assert "0 is ant, 1 is bee, 2 is cat" in capsys.readouterr().out
-    assert cells("run/generated_plot_e001.png", 28, 28).shape[:2] == (10, 3)
-    model = "run/generator_model_001.h5"
-    assert description(model)["class_names"] == ["ant", "bee", "cat"]
-    generate.main([model, "--labels", "cat,0", "--grid", "1x2", "--out", "a.png", "--npz", "a.npz"])
-    with np.load("a.npz") as file:
-        assert file["labels"].tolist() == [2, 0]
-    assert "cgan_mnist.py: error: " in refused("cgan_mnist", capsys, "--data", "own/ant")
-
-
-def test_of_many_classes_the_grid_shows_the_first_20(eagerly, train, tmp_path):
-    x = np.random.default_rng(1).integers(0, 256, (60, 28, 28), dtype=np.uint8)
-    np.savez(tmp_path / "many.npz", x_train=x, y_train=np.arange(60)[:, None] % 26)
-    flags = ["--batch-size", 4, "--epochs", 1, "--steps-per-epoch", 2, "--out"]
-    for name in ("cgan_mnist", "infogan_labelled"):
-        train(name, "--data", "many.npz", *flags, name)
-        assert cells(f"{name}/generated_plot_e001.png", 28, 28).shape[:2] == (10, 20)
-        assert description(f"{name}/generator_model_001.h5")["classes"] == 26
-
-
-def test_pictures_are_cropped_in_the_centre_and_resized(tmp_path):
-    cifar = importlib.import_module("cifar10_gan")
-    wide = np.zeros((64, 128, 3), np.uint8)
-    wide[:, 32:96] = (200, 100, 50)  # the central square; its sides are black
-    keras.utils.save_img(tmp_path / "wide.png", wide, scale=False)
-    images = cifar.load_real_samples(tmp_path)
-    assert images.shape == (1, 32, 32, 3) and images.dtype == np.uint8
-    inside = images[0, :, 4:-4]  # the filter looks a little beyond the crop
-    np.testing.assert_allclose(inside, np.broadcast_to((200, 100, 50), inside.shape), atol=1)
-
-
-def test_a_large_folder_shows_how_far_it_was_read(tmp_path, capsys):
-    image = np.zeros((28, 28, 1), np.uint8)
-    save_pictures(tmp_path, [image] * 1001, ["x"] * 1001)
-    importlib.import_module("mnist_gan").load_real_samples(tmp_path)
-    assert "1000 pictures read" in capsys.readouterr().out
-
-
-def test_data_that_cannot_be_used_gets_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    x, y = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 10
-
-    def error(name, path="data.npz", **arrays):
-        if arrays:
-            np.savez("data.npz", **arrays)
-        return refused(name, capsys, "--data", path)
-
-    assert "missing.npz" in error("mnist_gan", "missing.npz")
-    (tmp_path / "text.npz").write_text("not an array")
-    assert "text.npz" in error("mnist_gan", "text.npz")
-    assert "no array x_train, but images" in error("mnist_gan", images=x)
-    assert "(20, 20, 28, 1)" in error("mnist_gan", x_train=x[:, :20])
-    colour = np.zeros((20, 28, 28, 3), np.uint8)
-    assert "(20, 28, 28, 3)" in error("cgan_mnist", x_train=colour, y_train=y)
-    assert "float64" in error("mnist_gan", x_train=x / 255)
-    assert "(0, 28, 28, 1)" in error("mnist_gan", x_train=x[:0])
-    assert "y_train" in error("cgan_mnist", x_train=x)
-    assert "5 labels" in error("cgan_mnist", x_train=x, y_train=y[:5])
-    assert "1 classes" in error("cgan_mnist", x_train=x, y_train=0 * y)
-    (tmp_path / "folder").mkdir()
-    assert "no pictures" in error("mnist_gan", "folder")
-    keras.utils.save_img("folder/whole.png", x[0, ..., None])
-    assert "1 classes" in error("cgan_mnist", "folder")
-    (tmp_path / "folder/torn.png").write_bytes((tmp_path / "folder/whole.png").read_bytes()[:50])
-    assert "torn.png" in error("mnist_gan", "folder")
-    assert not (tmp_path / "runs").exists()
 
 
 def test_flags_that_make_no_sense_get_one_line(capsys, tmp_path):
@@ -512,24 +408,3 @@ def test_the_first_line_names_the_gpu_or_what_to_install(monkeypatch, capsys):
     without, with_gpu = capsys.readouterr().out.splitlines()
     assert "CPU" in without and 'pip install "tensorflow[and-cuda]"' in without
     assert with_gpu == "Training on NVIDIA H200"
-
-
-def test_classes_are_named_where_they_are_not_their_numbers(train, eagerly, capsys):
-    flags = ["--batch-size", 4, "--epochs", 1, "--steps-per-epoch", 1]
-    x, y = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 4
-    for labels, said in ((y, False), (y + 1, True), (np.array([*"abcd"])[y], True)):
-        np.savez("data.npz", x_train=x, y_train=labels)
-        train("cgan_mnist", "--data", "data.npz", *flags, "--out", f"run_{labels[0]}")
-        assert ("Classes: 0 is" in capsys.readouterr().out) == said
-
-
-def test_a_picture_is_turned_as_its_exif_says(tmp_path):
-    """Telephones save pictures lying, with a note that says so."""
-    upright = np.zeros((28, 28), np.uint8)
-    upright[:14] = 255  # light above, dark below
-    exif = PIL.Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter, clockwise
-    lying = PIL.Image.fromarray(np.rot90(upright))
-    lying.save(tmp_path / "telephone.png", exif=exif)
-    images = importlib.import_module("mnist_gan").load_real_samples(tmp_path)
-    np.testing.assert_array_equal(images[0, ..., 0], upright)

@@ -17,14 +17,17 @@ from helpers import (
     COLOUR,
     COUNTS,
     DIGITS,
+    LABELLED,
     PATHS,
     SCRIPTS,
+    SMALLEST,
     cells,
     data_of,
     learned,
     moved,
     prepare,
     run,
+    shape_of,
     values,
 )
 
@@ -43,6 +46,7 @@ def in_an_empty_folder_without_internet(tmp_path, monkeypatch):
 
 def show(name, stage, *flags):
     """Show a stage of a script, its pictures in the folder `shown`."""
+    flags = [*SMALLEST.get(name, []), *flags]
     stages.main([str(PATHS[name]), stage, "--out", "shown", *map(str, flags)])
 
 
@@ -53,6 +57,7 @@ def as_drawn(images):
 
 def initial_images(script, n):
     """Return n images, in [0, 1], of the generator that a run by default begins with."""
+    name = script.__name__
     seed = script.DEFAULTS.get("seed", 1)
     keras.utils.set_random_seed(seed)
     latent_dim = script.DEFAULTS["latent_dim"]
@@ -62,7 +67,7 @@ def initial_images(script, n):
         points, _, _ = script.generate_latent_points(latent_dim, 10, 2, n, (seed, -1))
     else:
         script.define_discriminator()
-        g_model = script.define_generator(latent_dim)
+        g_model = script.define_generator(latent_dim, *([32] if name in SMALLEST else []))
         points = script.generate_latent_points(latent_dim, n, seed=(seed, -1))
     if script.__name__ == "infogan_labelled":
         points = np.concatenate(points, axis=1)
@@ -73,7 +78,7 @@ def initial_images(script, n):
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_shapes_data_and_untrained_images(name, tmp_path, capsys):
     script = importlib.import_module(name)
-    height, width, channels = script.IMAGE_SHAPE
+    height, width, channels = shape_of(script)
     side = {1: 5, 3: 7}[channels]
     square = side, side, height, width, channels
     show(name, "data", "--data", data_of(name))
@@ -81,6 +86,8 @@ def test_shapes_data_and_untrained_images(name, tmp_path, capsys):
     with np.load(data_of(name)) as file:
         images = file["x_train"][: side * side].reshape(square)
         shapes = [file[part].shape for part in ("x_train", "y_train", "x_test", "y_test")]
+        counts = np.bincount(file["y_train"])
+        n_copies = len(file["x_train"]) - len(np.unique(file["x_train"], axis=0))
     np.testing.assert_allclose(shown, as_drawn(images / 255), atol=0.01)
 
     show(name, "untrained")
@@ -99,8 +106,37 @@ def test_shapes_data_and_untrained_images(name, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "shown").iterdir()) == pictures
     said = capsys.readouterr()
     lines = [f"Train {shapes[0]} {shapes[1]}", f"Test {shapes[2]} {shapes[3]}"]
+    if name in LABELLED:
+        each = ", ".join(f"{label} {count}" for label, count in enumerate(counts))
+        lines.append(f"Of each class: {each}")
+    if n_copies:
+        lines.append(f"Exact copies of others: {n_copies}")
     assert said.out.splitlines() == [*lines, *(f"shown/{picture}" for picture in pictures)]
     assert said.err == ""
+
+
+def test_the_look_before_the_training_says_what_was_done_and_warns_of_few(tmp_path, capsys):
+    """Of a folder of own pictures, one of them a copy; the shipped data are not few."""
+    for folder, level in (("cat", 10), ("cat", 20), ("dog", 20)):
+        path = tmp_path / "own" / folder / f"{level}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keras.utils.save_img(path, np.full((40, 60, 3), level, np.uint8), scale=False)
+    show("cgan_mnist", "data", "--data", tmp_path / "own")
+    lines = capsys.readouterr().out.splitlines()
+    said = "3 pictures, 60 pixels wide: cropped to squares, resized to 28x28"
+    assert lines[:2] == [said, "Classes: 0 is cat, 1 is dog"]
+    assert lines[2:5] == [
+        "Train (3, 28, 28, 1) (3,)",
+        "Of each class: cat 2, dog 1",
+        "Exact copies of others: 1",
+    ]
+    assert lines[5].startswith("Fewer than 1,000 images")
+
+
+def shapes_said(capsys):
+    """Return the lines on standard output that say shapes."""
+    lines = capsys.readouterr().out.splitlines()
+    return [line for line in lines if line.startswith(("Train ", "Test "))]
 
 
 @pytest.mark.parametrize("name", ["mnist_gan", "cifar10_gan"])
@@ -114,7 +150,7 @@ def test_shapes_of_keras_datasets(name, monkeypatch, capsys):
     monkeypatch.setattr(dataset, "load_data", lambda: ((x_train, y_train), (x_test, y_test)))
     show(name, "data")
     lines = [f"Train {shapes[0]} {shapes[1]}", f"Test {shapes[2]} {shapes[3]}"]
-    assert capsys.readouterr().out.splitlines() == [*lines, "shown/data_plot.png"]
+    assert shapes_said(capsys) == lines
 
 
 def test_shapes_of_what_there_is(tmp_path, capsys):
@@ -130,7 +166,7 @@ def test_shapes_of_what_there_is(tmp_path, capsys):
     show("mnist_gan", "data", "--data", "letters.npz")
     show("mnist_gan", "data", "--data", "pictures")
     show("cgan_mnist", "data", "--data", "pictures")
-    assert capsys.readouterr().out.replace("shown/data_plot.png\n", "").splitlines() == [
+    assert shapes_said(capsys) == [
         "Train (12, 28, 28)",
         "Train (12, 28, 28) (12,)",
         "Test (7, 28, 28)",
@@ -309,7 +345,7 @@ def test_batches_are_the_tutorials(name, n_d, n_g, n_batch, tmp_path, monkeypatc
     for (images, _), of_real, of_random in zip(drawn, updates[::2], updates[1::2], strict=True):
         [real], y_real = of_real
         [random], y_random = of_random
-        assert real.shape == random.shape == (n_batch // 2, *script.IMAGE_SHAPE)
+        assert real.shape == random.shape == (n_batch // 2, *shape_of(script))
         np.testing.assert_array_equal(real, images)
         assert np.all(y_real == 1) and np.all(y_random == 0)
         assert low <= np.min(random) < low + 0.01 and high - 0.01 < np.max(random) <= high
@@ -352,7 +388,7 @@ def test_generator_alone_moves_and_nothing_else(name, tmp_path, monkeypatch, cap
         assert float(losses[-1][2]) < 0.8 * float(losses[0][2])
     assert last == "D is as it was initialised"
     assert picture == str(tmp_path / "generator_alone_plot.png")
-    height, width, channels = script.IMAGE_SHAPE
+    height, width, channels = shape_of(script)
     side = {1: 5, 3: 7}[channels]
     assert cells(picture, height, width).shape[:2] == (side, side)
 

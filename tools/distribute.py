@@ -59,9 +59,15 @@ def join_devices(tf):
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     try:
-        if not tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec().jobs:
+        cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec().as_dict()
+        if not cluster:
             raise ValueError("it names no cluster")
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        places = ", ".join(place for job in cluster.values() for place in job)
+        print(f"Waiting for all workers of TF_CONFIG: {places}", flush=True)
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python would not wake up for it
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        signal.signal(signal.SIGINT, before)
+        return strategy
     except (AttributeError, KeyError, TypeError, ValueError, tf.errors.OpError) as error:
         message = f"TF_CONFIG is not what TensorFlow expects ({error}): see distribute.py --help"
         raise ValueError(message) from error
@@ -199,13 +205,9 @@ def keep_together(script, strategy):
         def is_due(self):
             return self.due
 
-        def end_on_signals(self):
-            def note(number, frame):
-                self.signalled = True
-                signal.signal(number, signal.SIG_DFL)
-
-            signal.signal(signal.SIGINT, note)
-            signal.signal(signal.SIGTERM, note)
+        def note_signal(self, number, frame):
+            self.signalled = True
+            signal.signal(number, signal.SIG_DFL)
 
     script.Run = SharedRun
 

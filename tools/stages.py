@@ -16,6 +16,7 @@ models, the data and the settings of a run with these flags.
 
 import argparse
 import ast
+import contextlib
 import importlib.util
 import inspect
 import math
@@ -30,6 +31,7 @@ import numpy as np
 SIDES = {1: 5, 3: 7}  # of a square of images
 D_BATCHES = {1: 100, 3: 20}  # that D trains alone
 G_BATCHES = {1: 100, 3: 200}  # that G trains alone
+FEW = 1000  # images, below which a GAN needs help
 # functions that tell a training script from other files; the tools call or replace them
 PARTS = {"generate_real_samples", "save_plot", "summarize_performance", "make_train_batch"}
 PARTS |= {"train", "main"}
@@ -38,14 +40,26 @@ GRID = "generated_plot_e000.png"
 
 
 def show_data(script, out, given):
-    """Print the shapes of the data, and draw the first real images."""
+    """Print what the data hold, and draw the first real images.
+
+    What the script did to pictures of other sizes or kinds it has said itself.
+    """
     dataset = given["dataset"]
     arrays = dataset[:2] if isinstance(dataset, list) else [dataset]  # images, labels
     for part, shapes in shapes_of(script, arrays, given["run"].settings.data).items():
         print(part, *shapes)
+    images, *labels = arrays
+    if labels:
+        counts = zip(dataset[2], np.bincount(labels[0]), strict=True)
+        print("Of each class:", ", ".join(f"{name} {count:,}" for name, count in counts))
+    n_different = len({image.tobytes() for image in images})
+    if n_different < len(images):
+        print(f"Exact copies of others: {len(images) - n_different:,}")
+    if n_different < FEW:
+        print(f"Fewer than {FEW:,} images: D may learn them by heart (docs/own_pictures.md)")
     n_most = SIDES[script.IMAGE_SHAPE[-1]] ** 2
     low, high = script.PIXEL_RANGE
-    examples = low + (high - low) * (arrays[0][:n_most] / 255)
+    examples = low + (high - low) * (images[:n_most] / 255)
     save_square(script, examples, given["run"].out, out / "data_plot.png")
 
 
@@ -61,13 +75,21 @@ def shapes_of(script, arrays, path):
     elif Path(path).is_dir():
         held = {"Train": arrays}
     else:
-        with np.load(path) as file:
-            names = file.files
-        held = {}
-        for part in ("Train", "Test"):
-            wanted = [f"x_{part.lower()}", f"y_{part.lower()}"]
-            held[part] = [script.read_array(path, name) for name in wanted if name in names]
+        train = [script.ARRAYS["images"], script.ARRAYS["labels"]]
+        held = {
+            "Train": read_arrays(script, path, train),
+            "Test": read_arrays(script, path, [["x_test"], ["y_test"]]),
+        }
     return {part: [array.shape for array in held[part]] for part in held if held[part]}
+
+
+def read_arrays(script, path, wanted):
+    """Return those arrays that a file has, of each list of names in `wanted` the first."""
+    found = []
+    for names in wanted:
+        with contextlib.suppress(script.Refusal):  # the file has none of these
+            found.append(script.read_array(path, names))
+    return found
 
 
 def show_models(script, out, given):
@@ -294,14 +316,21 @@ def parse_arguments(argv):
     return script, args.stage, args.out, flags
 
 
-def do_nothing(run):
-    """Stand in for a run's way to end on Ctrl-C: after a checkpoint."""
+def leave_signals(run):
+    """Stand in for a run's way to end on Ctrl-C, after a checkpoint: a stage ends at once."""
+    return contextlib.nullcontext()
 
 
 def print_errors(*text, file=None, **options):
     """Stand in for a script's print: what it says of a run is left out, but not what went wrong."""
     if file is sys.stderr:
         print(*text, file=file, **options)
+
+
+def print_of_data(*text, **options):
+    """Stand in for a script's print: all that it says of the data is shown."""
+    if text[0] != "Training on":
+        print(*text, **options)
 
 
 def save_blank_data(shape, path):
@@ -324,8 +353,8 @@ def main(argv=None):
             STAGES[stage](script, out, given)
 
         script.train = show
-        script.print = print_errors
-        script.Run.end_on_signals = do_nothing  # Ctrl-C ends a stage at once
+        script.print = print_of_data if stage == "data" else print_errors
+        script.Run.end_on_signals = leave_signals
         if "--resume" in flags:  # look at the run in --out, with its settings and its data
             flags = [*flags, "--out", str(out)]
         else:  # in a folder that holds no run, which would be refused

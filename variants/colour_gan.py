@@ -260,9 +260,9 @@ def main(argv=None):
         g_model = define_generator(latent_dim)
         gan_model = define_gan(g_model, d_model, settings.optimizer)
         dataset = load_real_samples(settings.data)
-        run.end_on_signals()
         n_epochs, n_batch = settings.epochs, settings.batch_size
-        train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs, n_batch, run)
+        with run.end_on_signals():
+            train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs, n_batch, run)
     except FAILURES as error:
         fail(error)
 
@@ -271,6 +271,7 @@ def main(argv=None):
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import json
 import logging
@@ -283,12 +284,22 @@ import time
 
 import h5py
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 logging.getLogger("absl").setLevel("ERROR")  # Keras calls .h5 a legacy format at every save
 
-ANEW = ("resume", "out", "data", "dataset", "epochs", "on_collapse")  # what --resume may change
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # what --data takes from a folder
+ANEW = ("resume", "start_from", "out", "data", "dataset", "epochs", "on_collapse")  # not kept
+ARRAYS = {"images": ("x_train", "images", "X", "x", "data"), "labels": ("y_train", "labels", "y")}
+ENDING = (signal.SIGINT, signal.SIGTERM)  # the signals that end a run
+NO_PICTURES = (
+    "BUFR",
+    "EPS",
+    "FITS",
+    "GRIB",
+    "HDF5",
+    "MPEG",
+    "WMF",
+)  # which Pillow alone cannot read
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
 RUN_FORMAT = 3  # of settings.json and the checkpoints; runs of lower ones are of earlier versions
 STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin with 150 near 0
@@ -321,6 +332,7 @@ def make_parser():
     add("--out", metavar="DIR", type=Path, default=Path("runs", NAME), help="write all files there")
     add("--seed", type=number_from(0, 2**31 - 1), default=1, help="draw all random numbers from it")
     add("--resume", action="store_true", help="go on with the run in --out, with its settings")
+    add("--start-from", metavar="RUN", type=Path, help="begin with the weights of that run")
     add("--snapshot-every", type=count, help="save G every so many epochs")
     add("--steps-per-epoch", type=count, help="train no more batches an epoch, for trials")
     add(
@@ -361,6 +373,8 @@ def parse_arguments(argv):
     parser = make_parser()
     settings = parser.parse_args(argv)
     file = settings.out / "settings.json"
+    if settings.resume and settings.start_from is not None:
+        parser.error("--start-from begins a new run, --resume goes on with one: leave one out")
     if settings.resume:
         begun = read_settings(file, parser)
         parser.set_defaults(**begun | {"out": settings.out})
@@ -373,9 +387,14 @@ def parse_arguments(argv):
             parser.error(holds_a_run(settings.out))
         if file.exists():
             file.unlink(missing_ok=True)  # it is empty; another start may have been quicker
-        name = DATASET.__name__.rpartition(".")[2]  # mnist, of keras.datasets.mnist
         if settings.data is not None:
             name = Path(settings.data).name
+        elif DATASET is None:
+            parser.error(
+                "--data PATH is needed: an .npz file with x_train, or a folder of pictures"
+            )
+        else:
+            name = DATASET.__name__.rpartition(".")[2]  # mnist, of keras.datasets.mnist
         settings.dataset = {"name": name}
     print("Training on", describe_device(), flush=True)
     keras.config.set_dtype_policy(PRECISIONS[settings.precision])
@@ -445,74 +464,224 @@ def load_labels(path):
     """Load the labels of these images: numbers, int32 (n,), and the names that these have."""
     if path is None:
         (_, labels), _ = download(DATASET)
+        labels = np.ravel(labels)
     elif Path(path).is_dir():
-        labels = [picture.parent.name for picture in list_pictures(path)]
+        pictures, _ = list_pictures(path)
+        labels = [picture.parent.name for picture in pictures]
     else:
-        labels = read_array(path, "y_train")
-    names, numbers = np.unique(np.ravel(labels), return_inverse=True)
+        labels = flat_labels(path, read_array(path, ARRAYS["labels"]))
+    labels = [str(label) for label in labels]
+    names = sorted(set(labels))
+    if all(name.isdecimal() for name in names):
+        names.sort(key=int)  # 2 before 10
     if not 2 <= len(names) <= 1000:
         raise unusable(path, f"labels of {len(names)} classes, not of 2 to 1000")
-    names = [str(name) for name in names]
     if names != [str(number) for number in range(len(names))]:
         print("Classes:", ", ".join(f"{number} is {name}" for number, name in enumerate(names)))
-    return numbers.astype(np.int32), names
+    return number_labels(path, labels, names), names
+
+
+def number_labels(path, labels, names):
+    """Return the numbers of labels among the names of the classes, int32 (n,)."""
+    number_of = {name: number for number, name in enumerate(names)}
+    unknown = sorted({str(label) for label in labels} - set(names))
+    if unknown:
+        raise unusable(path, f"test labels that no training image has: {', '.join(unknown)[:80]}")
+    return np.array([number_of[str(label)] for label in labels], np.int32)
+
+
+def flat_labels(path, labels):
+    """Return labels (n,) for labels of that shape, of (n, 1), or one-hot (n, classes)."""
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+        if not one_hot:
+            raise unusable(path, f"labels of shape {labels.shape} that are not one-hot")
+        return labels.argmax(axis=1)
+    if labels.size != len(labels):
+        raise unusable(path, f"labels of shape {labels.shape}, not (n,)")
+    labels = labels.reshape(-1)
+    if np.issubdtype(labels.dtype, np.floating) and np.array_equal(labels, labels.astype(int)):
+        labels = labels.astype(int)
+    return labels
 
 
 def read_images(path, shape):
-    """Read the images of an .npz file, x_train, or of a folder: uint8 (n, *shape)."""
+    """Read the images of a file of arrays or of a folder: uint8 (n, *shape); say what was done."""
     if Path(path).is_dir():
-        images = read_pictures(path, shape)
-    else:
-        images = read_array(path, "x_train")
-    if images.ndim == 3:  # grey
-        images = images[..., None]
-    if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) == 0:
-        wanted = ("n", *shape)
-        raise unusable(path, f"{images.dtype} {images.shape} is not uint8 {wanted}")
+        return read_pictures(path, shape)
+    images, line = fit_array(path, read_array(path, ARRAYS["images"]), shape)
+    if line:
+        print(line)
     return images
 
 
-def read_array(path, name):
-    """Read an array from an .npz file by its name."""
+def read_array(path, names):
+    """Read the first array of these names that a file has, or its only one."""
     try:
-        with np.load(path) as file:
-            names = file.files
-            array = file[name] if name in names else None
+        arrays = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise unusable(path, "no such file or folder") from error
     except Exception as error:  # those of NumPy, zipfile and zlib have nothing in common
-        raise unusable(path, error) from error
-    if array is None:
-        raise unusable(path, f"no array {name}, but {', '.join(names)}")
-    return array
+        raise unusable(path, "no file of NumPy's arrays, or a damaged one") from error
+    if isinstance(arrays, np.ndarray):  # of an .npy file
+        if names != ARRAYS["images"]:
+            raise unusable(path, "one array only, without labels")
+        return arrays
+    with arrays:
+        held = arrays.files
+        found = [name for name in names if name in held]
+        if not found and len(held) == 1 and names == ARRAYS["images"]:
+            found = held
+        if not found:
+            raise unusable(path, f"no array {names[0]}, but {', '.join(held) or 'none'}")
+        try:
+            return arrays[found[0]]
+        except Exception as error:  # the array is damaged, or holds objects of Python
+            raise unusable(path, f"the array {found[0]} holds no numbers, or is damaged") from error
+
+
+def fit_array(path, array, shape):
+    """Return the images of an array, uint8 (n, *shape), and a line that says what was done."""
+    height, width, channels = shape
+    done = []
+    if array.ndim == 3:  # grey
+        array = array[..., None]
+    if array.ndim == 4 and array.shape[3] not in (1, 3, 4) and array.shape[1] in (1, 3, 4):
+        array = np.moveaxis(array, 1, 3)
+        done.append("channels put last")
+    if array.ndim != 4 or array.shape[3] not in (1, 3, 4) or array.size == 0:
+        raise unusable(
+            path, f"images of shape {array.shape}, not ('n', {height}, {width}, {channels})"
+        )
+    images = as_bytes(path, array, done)
+    if images.shape[1:] != shape:
+        pixels = images[..., 0] if images.shape[3] == 1 else images  # as Pillow has grey ones
+        pictures = [Image.fromarray(picture) for picture in pixels]
+        counted = collections.Counter()
+        images = np.stack([fit_picture(picture, shape, counted) for picture in pictures])
+        done.extend(list_done(counted, len(images)))
+    n, high, wide = array.shape[:3]
+    line = f"{n:,} images of {wide}x{high}: {', '.join(done)}" if done else ""
+    return images, line
+
+
+def as_bytes(path, array, done):
+    """Return pixels as bytes; those of 16 bits and floats are scaled, which is noted in `done`."""
+    if array.dtype == np.uint8:
+        return array
+    low = array.min()
+    high = array.max()
+    if array.dtype == bool:
+        ends = (0, 1)
+    elif np.issubdtype(array.dtype, np.integer) and low >= 0 and high <= 255:
+        return array.astype(np.uint8)
+    elif array.dtype == np.uint16:
+        ends = (0, 65535)
+    elif np.issubdtype(array.dtype, np.floating) and low >= 0 and high <= 1:
+        ends = (0, 1)
+    elif np.issubdtype(array.dtype, np.floating) and low < 0 and low >= -1 and high <= 1:
+        ends = (-1, 1)
+    else:
+        raise unusable(
+            path, f"pixels from {low} to {high}, neither bytes nor floats in [0, 1] or [-1, 1]"
+        )
+    done.append(f"pixels taken to range from {ends[0]} to {ends[1]}")
+    scaled = (array.astype(np.float32) - ends[0]) / (ends[1] - ends[0])
+    return np.rint(255 * scaled).astype(np.uint8)
 
 
 def list_pictures(folder):
-    """Return the paths of all pictures in a folder and its sub-folders, sorted."""
-    return [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in PICTURES]
+    """Return the paths of all pictures below a folder, sorted, and how many other files it has.
+
+    Hidden files and folders are passed over, and folders of runs, whose grids are no data.
+    """
+    Image.init()
+    formats = Image.registered_extensions()
+    pictures = []
+    n_others = 0
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen or {"settings.json", "losses.csv"} <= set(files):
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            kind = formats.get(Path(name).suffix.lower())
+            if name.startswith(".") or name in ("Thumbs.db", "desktop.ini"):
+                continue
+            if kind in Image.OPEN and kind not in NO_PICTURES:
+                pictures.append(Path(place, name))
+            else:
+                n_others += 1
+    return sorted(pictures), n_others
 
 
 def read_pictures(folder, shape):
-    """Read all pictures in a folder and its sub-folders, uint8 (n, *shape); say how far it is."""
-    paths = list_pictures(folder)
+    """Read all pictures in a folder and its sub-folders, uint8 (n, *shape); say what was done."""
+    paths, n_others = list_pictures(folder)
     if not paths:
-        raise unusable(folder, f"no pictures ({', '.join(PICTURES)})")
+        raise unusable(folder, f"no pictures, {n_others} other files")
     images = np.empty((len(paths), *shape), np.uint8)
+    widths = []
+    done = collections.Counter()
     for number, path in enumerate(paths):
-        images[number] = read_picture(path, shape)
+        try:
+            with Image.open(path) as picture:
+                upright = ImageOps.exif_transpose(picture)
+                if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                    done["turned as their EXIF says"] += 1
+                images[number] = fit_picture(upright, shape, done)
+        except Exception as error:  # those of Pillow have nothing in common
+            raise unusable(path, error) from error
+        widths.append(upright.width)
         if (number + 1) % 1000 == 0:
             print(f"{number + 1} pictures read", flush=True)
+    line = f"{len(paths):,} pictures, {min(widths):,} to {max(widths):,} pixels wide"
+    if min(widths) == max(widths):
+        line = f"{len(paths):,} pictures, {widths[0]:,} pixels wide"
+    parts = list_done(done, len(paths))
+    if parts:
+        line += f": {', '.join(parts)}"
+    if n_others:
+        line += f"; {n_others:,} other file{'s' if n_others > 1 else ''} left out"
+    print(line)
     return images
 
 
-def read_picture(path, shape):
-    """Read one, turned as its EXIF says, cropped in its centre and resized: uint8 (*shape)."""
+def list_done(done, n):
+    """Return what was done to n pictures, as texts, by a Counter of them."""
+    return [what if count == n else f"{count:,} {what}" for what, count in done.items()]
+
+
+def fit_picture(picture, shape, done):
+    """Return a picture of Pillow cropped in its centre and resized, uint8 (*shape).
+
+    Transparency is laid on white. The Counter `done` is told what had to be done.
+    """
     height, width, channels = shape
-    try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
-            resized = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)
-    except Exception as error:  # those of Pillow have nothing in common
-        raise unusable(path, error) from error
-    return np.array(resized).reshape(shape)
+    if picture.mode.startswith("I"):  # grey, of 16 bits
+        done["of 16 bits scaled to 8"] += 1
+        grey = np.asarray(picture).astype(np.int64)
+        if grey.max() > 65535 or grey.min() < 0:
+            raise ValueError("pixels of more than 16 bits")
+        picture = Image.fromarray(np.rint(grey / 257).astype(np.uint8))
+    if picture.mode == "F":
+        raise ValueError("pixels that are floats, whose range is not known")
+    if picture.has_transparency_data:
+        colours = picture.convert("RGBA")
+        if colours.getextrema()[3][0] < 255:
+            done["with transparency laid on white"] += 1
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, colours)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.width * height != picture.height * width:
+        done[f"cropped to {width}:{height}" if width != height else "cropped to squares"] += 1
+    if picture.size != (width, height):
+        done[f"resized to {width}x{height}"] += 1
+        picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
+    return np.array(picture).reshape(shape)
 
 
 def pair(seed):
@@ -585,6 +754,27 @@ def new_run(n_epochs, n_batch, latent_dim):
     return Run(settings)
 
 
+def start_from(folder, gan_model):
+    """Give G and D the weights of another run's newest checkpoint; raise Refusal where that fails.
+
+    The list `state` of a checkpoint begins with the variables of the composite, which holds both.
+    """
+    try:
+        reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder / "checkpoint"))
+        saved = [
+            (variable, reader.get_tensor(f"state/{number}/.ATTRIBUTES/VARIABLE_VALUE"))
+            for number, variable in enumerate(gan_model.variables)
+            if "seed_generator" not in variable.path
+        ]
+    except Exception as error:  # of many kinds, for a folder without a whole checkpoint
+        raise Refusal(f"--start-from {folder}: no checkpoint of a run of such networks") from error
+    for variable, value in saved:
+        if tuple(variable.shape) != value.shape:
+            raise Refusal(f"--start-from {folder}: its networks have other shapes than these")
+    for variable, value in saved:
+        variable.assign(value)
+
+
 class Run:
     """A training run: its settings, how far it is, and its folder of losses and generators.
 
@@ -618,6 +808,8 @@ class Run:
         self.g_optimizer.ema_momentum = self.settings.ema
         d_model.optimizer.build(d_model.trainable_weights)
         gan_model.optimizer.build(gan_model.trainable_weights)
+        if self.settings.start_from is not None and not self.settings.resume:
+            start_from(self.settings.start_from, gan_model)
         parts = gan_model, d_model.optimizer, gan_model.optimizer  # gan_model holds G and D
         state = [variable.value for part in parts for variable in part.variables]
         self.checkpoint = tf.train.Checkpoint(state=state)
@@ -812,15 +1004,20 @@ class Run:
         axes.legend()
         figure.savefig(self.out / "losses.png")
 
+    def note_signal(self, number, frame):
+        """Have the run end at its next pause; a second signal of this kind ends it at once."""
+        self.stopped = True
+        signal.signal(number, signal.SIG_DFL)
+
+    @contextlib.contextmanager
     def end_on_signals(self):
-        """Let Ctrl-C and SIGTERM end the run after a checkpoint; a second one ends it at once."""
-
-        def note(number, frame):
-            self.stopped = True
-            signal.signal(number, signal.SIG_DFL)
-
-        signal.signal(signal.SIGINT, note)
-        signal.signal(signal.SIGTERM, note)
+        """Let Ctrl-C and SIGTERM end the run after a checkpoint; in the end all is as before."""
+        handlers = {number: signal.signal(number, self.note_signal) for number in ENDING}
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():  # for whoever called main
+                signal.signal(number, handler)
 
 
 def fail(error):
@@ -840,10 +1037,14 @@ def drop_output():
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")  # where a terminal has not the letters of a class
     try:
         main()
         sys.stdout.flush()
     except OSError as error:  # as with `| head`
         fail(error)
+    except KeyboardInterrupt:  # before the run began
+        print(f"{NAME}.py: interrupted", file=sys.stderr)
+        sys.exit(130)
     finally:
         drop_output()
