@@ -13,16 +13,20 @@ import argparse
 import collections
 import contextlib
 import functools
+import io
 import os
 import re
 import sys
 from pathlib import Path
+
+import numpy as np
 
 from evaluation import ranking
 from sampling import arguments, draw, files, program
 from sampling.checks import GeneratorFileError
 from sampling.program import plain
 
+KERAS_DATASETS = ("mnist", "cifar10")  # by which a run is known that had no --data
 WRITTEN = ("report.html", "scores.csv", "scores.png", "timeline.gif", "best.json")
 # A generator, what is known of it, and whether its file says nothing of itself
 Snapshot = collections.namedtuple("Snapshot", "model about foreign")
@@ -92,8 +96,8 @@ def check_flags(args, snapshots):
         trained_on = snapshot.about.get("data")
         if args.data or not isinstance(trained_on, dict):
             continue
-        name = str(trained_on.get("name"))
-        if Path(name).suffix:  # and not a data set of Keras
+        name = trained_on.get("name")
+        if name is not None and name not in KERAS_DATASETS:
             fail(f"--data is needed: this generator was trained on {plain(name)}")
 
 
@@ -107,6 +111,47 @@ def going_on():
     `program.run` says so.
     """
     return contextlib.suppress(OSError)
+
+
+class Lenient(io.TextIOBase):
+    """Hands text on to another stream; what that cannot take is lost, and ends nothing."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        with going_on():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self):
+        with going_on():
+            self.stream.flush()
+
+
+def read_real_images(snapshots, shape, args):
+    """Return the RealImages for {path: Snapshot}, of images of `shape` (h, w, c).
+
+    What had to be left out is said: once, however many snapshots there are.
+    """
+    from evaluation import data, scores
+
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        with contextlib.redirect_stdout(Lenient(sys.stdout)):
+            real = data.load_real_images(args.data, shape)
+    except (OSError, ValueError) as error:
+        fail(error)
+    except MemoryError:
+        fail("there is not enough memory for so many images: give --data fewer")
+    for note in real.notes:
+        warn(note)
+    for path, snapshot in snapshots.items():
+        asked, _ = scores.asked_classes(snapshot.about, np.arange(0), real.names)
+        if real.names and snapshot.about["classes"] and asked is None:
+            warn(f"{path}: there is no agreement, for its classes are not found in the data")
+            break
+    return real
 
 
 def score_all(snapshots, scorer, args):
@@ -139,15 +184,12 @@ def score_snapshots(snapshots, shape, args):
 
     Returns a Result of each, best first, the Scorer, and the accuracy of its judge.
     """
-    from evaluation import data, judge, scores
+    from evaluation import judge, scores
 
+    real = read_real_images(snapshots, shape, args)
     try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        real = data.load_real_images(args.data, shape)
-    except (OSError, ValueError) as error:
-        fail(error)
-    try:
-        network, accuracy = judge.find_judge(real)
+        with contextlib.redirect_stdout(Lenient(sys.stdout)):
+            network, accuracy = judge.find_judge(real)
         task = "classes" if real.names else "quarter turns, for the data have no labels,"
         with going_on():
             print(f"The judge tells {accuracy:.1%} of the test images' {task} rightly")

@@ -12,12 +12,35 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 BATCH_SIZE = 128
-EPOCHS = {1: 4, 3: 8}  # by channels of the image; of few images more
+EPOCHS = {1: 4, 3: 8}  # by channels of the image; of few images more, as count_epochs says
+MOST_ROUNDS = 10  # times as many at most
+LEAST_STEPS = 200  # batches
 WIDTHS = {1: (32, 64, 64, 96), 3: (48, 96, 192, 192)}
-ASKED_AT_ONCE = 500  # images, so that memory does not grow with their number
+AT_ONCE = 500  # images, so that memory does not grow with their number
+LARGEST = 32  # pixels a side of an image that is judged
+
+
+def shrink(images):
+    """Return images (n, h, w, c), bytes or floats, no larger than the judge looks at.
+
+    Larger ones are made smaller by averaging their pixels.
+    """
+    height, width = images.shape[1:3]
+    size = (min(height, LARGEST), min(width, LARGEST))
+    if size == (height, width):
+        return images
+    smaller = np.empty((len(images), *size, images.shape[3]), images.dtype)
+    for start in range(0, len(images), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        averages = tf.image.resize(images[part], size, "area").numpy()
+        if images.dtype == np.uint8:
+            averages = np.rint(averages)
+        smaller[part] = averages
+    return smaller
 
 
 def define_judge(shape, n_classes, mirror):
@@ -54,11 +77,32 @@ def prepare(images, labels):
     return images / np.float32(255), labels
 
 
+def count_epochs(n, channels):
+    """Return for how many epochs a judge is trained on n images.
+
+    They make up for few images, up to where it knows these by heart, and learns nothing more.
+    """
+    rounds = max(1, round(10_000 / n))
+    epochs = EPOCHS[channels] * min(rounds, MOST_ROUNDS)
+    batches = n // BATCH_SIZE + 1
+    return max(epochs, LEAST_STEPS // batches)
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints a line for each tenth of a training."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        done = epoch + 1
+        epochs = self.params["epochs"]
+        if 10 * done // epochs > 10 * epoch // epochs:
+            print(f"epoch {done} of {epochs}, loss {logs['loss']:.4f}", flush=True)
+
+
 def train_judge(data):
     """Train a judge on the training part of RealImages; return it, and its test accuracy."""
     x, y = prepare(data.x_train, data.y_train)
     channels = x.shape[3]
-    epochs = EPOCHS[channels] * max(1, round(10_000 / len(x)))
+    epochs = count_epochs(len(x), channels)
     steps = (len(x) // BATCH_SIZE + 1) * epochs
     keras.utils.set_random_seed(1)
     mirror = channels == 3 and data.y_train is not None  # photographs, unlike letters
@@ -67,7 +111,7 @@ def train_judge(data):
         0.0, steps, warmup_target=0.004, warmup_steps=steps // 10 + 1
     )
     judge.compile(keras.optimizers.Adam(rate), ["sparse_categorical_crossentropy", None])
-    judge.fit(x, y, BATCH_SIZE, epochs, verbose=2)
+    judge.fit(x, y, BATCH_SIZE, epochs, verbose=0, callbacks=[Progress()])
     x_test, y_test = prepare(data.x_test, data.y_test)
     seen, _ = ask(judge, x_test)
     return judge, float(np.mean(seen == y_test))
@@ -77,8 +121,8 @@ def ask(judge, images):
     """Return for images (n, h, w, c) in [0, 1] the classes the judge sees (n,), and features."""
     seen = []
     features = []
-    for start in range(0, len(images), ASKED_AT_ONCE):
-        batch = images[start : start + ASKED_AT_ONCE]
+    for start in range(0, len(images), AT_ONCE):
+        batch = images[start : start + AT_ONCE]
         probabilities, batch_features = judge(batch, training=False)
         seen.append(np.argmax(probabilities, axis=1))
         features.append(batch_features)
@@ -127,8 +171,8 @@ def judge_name(data):
     It rests on the data, on the settings above, and on the code of the functions of which the
     judge is a result; not on their comments, or on anything else in this file.
     """
-    digest = hashlib.sha256(repr((BATCH_SIZE, EPOCHS, WIDTHS)).encode())
-    for function in (define_judge, prepare, train_judge):
+    digest = hashlib.sha256(repr((BATCH_SIZE, EPOCHS, MOST_ROUNDS, LEAST_STEPS, WIDTHS)).encode())
+    for function in (define_judge, prepare, count_epochs, train_judge):
         code = ast.parse(inspect.getsource(function))
         digest.update(ast.dump(code).encode())
     for array in (data.x_train, data.y_train, data.x_test, data.y_test):

@@ -5,8 +5,8 @@ import json
 import re
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from sampling.program import plain
 from sampling.sheets import as_png, as_url, save_animation
@@ -61,7 +61,8 @@ def save_scores(path, rows):
 
 def save_curves(path, rows, floor):
     """Draw the Fréchet distance, its standard error and the floor, and shares, over the epochs."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    figure = Figure(figsize=(9, 3.2), layout="constrained")  # no window, whatever the backend
+    axes = figure.subplots(1, 2)
     left, right = axes
     x = [label(row) for row in rows]
     distances = [row["frechet"] for row in rows]
@@ -76,12 +77,12 @@ def save_curves(path, rows, floor):
     for part in axes:
         if any(row["epoch"] is None for row in rows):
             part.set_xlabel("epoch or file")
-            plt.setp(part.get_xticklabels(), rotation=20, horizontalalignment="right")
+            for text in part.get_xticklabels():
+                text.set(rotation=20, horizontalalignment="right")
         else:
             part.set_xlabel("epoch")
         part.legend(fontsize=8)
     figure.savefig(path)
-    plt.close(figure)
 
 
 def save_film(path, rows, details):

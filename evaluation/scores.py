@@ -3,7 +3,7 @@
 import numpy as np
 
 from evaluation import figures
-from evaluation.judge import ask
+from evaluation.judge import ask, shrink
 from sampling import draw, points
 from sampling.sheets import tile
 
@@ -12,6 +12,7 @@ N_SHOWN = 10  # of them, above their neighbours
 MOST_CATEGORIES = 12  # for which a map to classes is looked for
 ROWS = 10  # of the sheet that shows a generator's images
 MOST_COLUMNS = 20  # of that sheet, where a column is a class
+WIDEST = 1400  # pixels a side of such sheets: of large images they show fewer
 
 
 def asked_classes(about, labels, names):
@@ -45,8 +46,24 @@ def count_seen(seen, asked, n_rows, n_classes):
     return table
 
 
+def sheet_size(about, height, width):
+    """Return rows and columns of the sheet that shows a generator's images, of this size."""
+    columns = 10
+    if about["classes"]:
+        columns = min(about["classes"], MOST_COLUMNS)
+    return min(ROWS, fitting(height)), min(columns, fitting(width))
+
+
+def fitting(side):
+    """Return how many images with a side of so many pixels fit into a sheet: one at least."""
+    return max(1, WIDEST // side)
+
+
 class Scorer:
-    """Scores samples against n training images, with a judge; `floor`: scores of test images."""
+    """Scores samples against n training images, with a judge; `floor`: scores of test images.
+
+    All of them are no larger than the judge looks at: what `shrink` makes of images.
+    """
 
     def __init__(self, data, judge, n, seed):
         self.data = data  # a RealImages
@@ -70,15 +87,28 @@ class Scorer:
         labels = np.resize(range(max(about["classes"], 1)), n)
         drawn = points.generate_latent_points(about["latent"], range(seed, seed + n))
         points.set_classes(drawn, labels, about)
-        images = np.concatenate(list(draw.draw_images(model, about, drawn, labels)))
+        rows, columns = sheet_size(about, *self.data.pictures.shape[1:3])
+        n_kept = max(rows * columns, N_SHOWN)
+        kept = []  # the first ones, in full size
+        smaller = []  # all of them
+        for batch in draw.draw_images(model, about, drawn, labels):
+            kept.extend(batch[: n_kept - len(kept)])
+            smaller.append(shrink(batch))
         codes = drawn[:, points.code_columns(about)]
         asked, n_categories = asked_classes(about, labels, self.data.names)
-        row, details = self.score(images, asked, codes, n_categories)
-        columns = 10
-        if about["classes"]:
-            columns = min(about["classes"], MOST_COLUMNS)
-        details["grid"] = tile(images[: ROWS * columns], ROWS, columns)
+        row, details = self.score(np.concatenate(smaller), asked, codes, n_categories)
+        details["grid"] = tile(np.stack(kept[: rows * columns]), rows, columns)
+        details["neighbours"] = self.show_neighbours(kept, details.pop("nearest"))
         return row, details
+
+    def show_neighbours(self, images, nearest):
+        """Return a sheet of the first images, a list, above the training images nearest to them.
+
+        `nearest` has the numbers of these.
+        """
+        shown = min(N_SHOWN, fitting(images[0].shape[1]))
+        below = self.data.pictures[nearest[:shown]] / np.float32(255)
+        return tile(np.concatenate([images[:shown], below]), 2, shown)
 
     def score(self, images, asked=None, codes=None, n_categories=0):
         """Score images (n, h, w, c) in [0, 1]: return the scores by name, and details of them.
@@ -88,11 +118,11 @@ class Scorer:
         """
         seen, features = ask(self.judge, images)
         row = self.score_features(features)
-        near_row, neighbours = self.score_pixels(images)
+        near_row, nearest = self.score_pixels(images)
         row |= near_row
         if codes is not None:
             row |= score_codes(images, codes)
-        details = {"neighbours": neighbours}
+        details = {"nearest": nearest}
         if self.data.names:
             class_row, class_details = self.score_classes(seen, asked, n_categories)
             row |= class_row
@@ -111,15 +141,13 @@ class Scorer:
         return row | figures.manifold_figures(self.features, features, self.radii)
 
     def score_pixels(self, images):
-        """Return the scores by name that rest on pixels, and a sheet of images and neighbours."""
-        which, distances = figures.nearest(images[:N_COMPARED], self.x_train)
+        """Return the scores by name that rest on pixels, and the nearest training images."""
+        nearest, distances = figures.nearest(images[:N_COMPARED], self.x_train)
         row = {
             "near_copies": np.mean(distances < self.near),
             "repetition": figures.repetition(images),
         }
-        neighbours = self.x_train[which[:N_SHOWN]]
-        pairs = np.concatenate([images[:N_SHOWN], neighbours])
-        return row, tile(pairs, 2, N_SHOWN)
+        return row, nearest
 
     def score_classes(self, seen, asked, n_categories):
         """Return scores and details, by name, of the classes (n,) that the judge sees.

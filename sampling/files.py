@@ -29,6 +29,7 @@ of Keras 2 are described in another dialect, which keras2.py rewrites.
 
 import functools
 import gc
+import importlib.util
 import json
 import os
 import re
@@ -127,9 +128,23 @@ def read_best(folder):
     return found["file"], meaning
 
 
+def forget_missing_backend():
+    """Remove MPLBACKEND from the environment where it names a package that is not installed.
+
+    Every notebook sets it, also for the programs that it starts, and Matplotlib, which Keras
+    imports, would end these.
+    """
+    backend = os.environ.get("MPLBACKEND", "")
+    if backend.startswith("module://"):
+        package = backend.removeprefix("module://").partition(".")[0]
+        if importlib.util.find_spec(package) is None:
+            del os.environ["MPLBACKEND"]
+
+
 @functools.cache  # once in a process
 def start_tensorflow():
     """Import Keras and TensorFlow, quietly, and set them up for sampling; return TensorFlow."""
+    forget_missing_backend()
     os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
     # Sampling while a training runs must not claim the rest of the GPU's memory.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

@@ -9,6 +9,8 @@ from sampling import classes
 from sampling.points import PointError
 
 ANIMALS = ["cat", "polar bear", "0-1", "t-shirt", "1"]
+COUNTED = [str(k) for k in range(1, 27)]
+AS_TEXTS = ["0", "1", "10", "11", "2"]  # as a script of an earlier version sorted them
 NOISE = {"name": "noise", "size": 62, "distribution": "normal"}
 CATEGORY = {"name": "category", "size": 10, "distribution": "one-hot"}
 CODES = {"name": "codes", "size": 2, "distribution": "uniform"}
@@ -29,6 +31,17 @@ INFOGAN = LABELLED | {"kind": "infogan", "latent": [NOISE, CATEGORY, CODES]}
         ("7,0-1", ["3", "7"], [1, 0, 1]),
         (" x", ["x", " x"], [1]),
         ("0,2-4", [], [0, 2, 3, 4]),
+        ("1-3", COUNTED, [0, 1, 2]),  # from name to name, as 1 and 3 are names
+        ("26,24-26", COUNTED, [25, 23, 24, 25]),
+        ("0-2", AS_TEXTS, [0, 1, 4]),
+        ("2-10", AS_TEXTS, [4, 2]),
+        ("2-2", AS_TEXTS, [4]),
+        ("cat-t-shirt", ANIMALS, [0, 1, 2, 3]),
+        ("t-shirt-1", ANIMALS, [3, 4]),
+        (" polar bear - 0-1 ", ANIMALS, [1, 2]),
+        ("1-9", ["9", "x", "1"], [2, 0]),
+        ("0-1", ["1" * 5000, "2"], [0, 1]),
+        ("2-" + "1" * 5000, ["2", "1" * 5000], [0, 1]),
     ],
 )
 def test_names_and_numbers(text, names, found):
@@ -47,6 +60,10 @@ def test_names_and_numbers(text, names, found):
         ("3-5", ANIMALS, "no class '3-5'"),
         ("cat,", ANIMALS, "no class ''"),
         ("4-2", ANIMALS, "no class '4-2'"),
+        ("t-shirt-cat", ANIMALS, "no class 't-shirt-cat'"),
+        ("10-2", AS_TEXTS, "no class '10-2'"),
+        ("0-3", COUNTED, "no class '0-3'"),  # 3 is a name, 0 none
+        ("25-27", COUNTED, "no class '25-27'"),
         ("5", ["3", "7"], "no class '5': classes 0 to 1 are '3', '7'"),
         ("dog", [f"class {k}" for k in range(345)], "'class 19' and 325 more"),
         ("dog", ["\x1b[2J", "x" * 999], f"'\\x1b[2J', '{'x' * 40}'"),

@@ -29,7 +29,9 @@ def jury(tmp_path_factory):
     digits = data.load_real_images(DIGITS, (28, 28, 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_HOME", str(home))
-        patch.setattr(judge, "EPOCHS", {1: 1})  # a quarter of them is enough for these digits
+        # a quarter of them is enough for these digits
+        patch.setattr(judge, "EPOCHS", {1: 1})
+        patch.setattr(judge, "LEAST_STEPS", 1)
         network, accuracy = judge.find_judge(digits)
         assert accuracy > 0.98
         again, _ = judge.find_judge(digits)  # from the folder, and the same
@@ -85,7 +87,8 @@ def test_copies_of_training_images_are_counted(jury, scorer):
     row, details = scorer.score(images)
     assert scorer.floor["near_copies"] == pytest.approx(0.01, abs=0.003)  # that is what near means
     assert row["near_copies"] - scorer.floor["near_copies"] == pytest.approx(0.1, abs=0.02)
-    sheet = details["neighbours"]  # shows each sample above its nearest training image
+    # shows each sample above its nearest training image
+    sheet = scorer.show_neighbours(list(images[:10]), details["nearest"])
     samples, neighbours = sheet[2:170], sheet[172:340]
     np.testing.assert_allclose(samples[:, 172:], neighbours[:, 172:], atol=1e-6)
     enlarged = images[0].repeat(6, axis=0).repeat(6, axis=1)
@@ -106,6 +109,7 @@ def test_data_without_labels_and_without_a_test_part(tmp_path, monkeypatch):
     assert judge.define_judge((32, 32, 3), 4, False).output_shape == [(None, 4), (None, 192)]
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(judge, "EPOCHS", {3: 1})
+    monkeypatch.setattr(judge, "LEAST_STEPS", 1)
     monkeypatch.setattr(judge, "WIDTHS", {3: (4, 8, 16, 16)})
     with np.load(OBJECTS) as file:
         np.savez(tmp_path / "x.npz", x_train=file["x_train"][:3000, ::2, ::2])

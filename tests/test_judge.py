@@ -1,9 +1,8 @@
-"""The real images that an evaluation goes by, and the judges of them that are kept."""
+"""evaluation/judge.py: how it looks at images, how long it is trained, and those that are kept."""
 
 import importlib.util
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -11,8 +10,8 @@ from conftest import ROOT
 from evaluation import data, judge
 
 SHAPE = (28, 28, 1)
-IMAGES = np.random.default_rng(1).integers(0, 256, (40, 28, 28), dtype=np.uint8)
-LABELS = np.arange(40, dtype=np.uint8) % 4
+IMAGES = np.random.default_rng(1).integers(0, 256, (100, 28, 28), dtype=np.uint8)
+LABELS = np.arange(100, dtype=np.uint8) % 4
 
 
 @pytest.fixture(autouse=True)
@@ -27,100 +26,47 @@ def load(shape=SHAPE, **arrays):
     return data.load_real_images("x.npz", shape)
 
 
-# ---- the real images -----------------------------------------------------------------------------
+# ---- what it sees, and how long it is trained ----------------------------------------------------
 
 
-def test_a_test_part_is_used_as_it_is():
-    real = load(x_train=IMAGES[:30], y_train=LABELS[:30], x_test=IMAGES[30:], y_test=LABELS[30:])
-    np.testing.assert_array_equal(real.x_train[..., 0], IMAGES[:30])
-    np.testing.assert_array_equal(real.x_test[..., 0], IMAGES[30:])
-    np.testing.assert_array_equal(real.y_test, LABELS[30:])
-    assert (real.name, real.names) == ("x.npz", ["0", "1", "2", "3"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_larger_images_are_averaged_to_32_pixels(dtype, monkeypatch):
+    monkeypatch.setattr(judge, "AT_ONCE", 3)  # in several parts, the last one smaller
+    images = np.random.default_rng(1).integers(0, 256, (4, 128, 20, 3)).astype(dtype)
+    seen = judge.shrink(images)
+    averages = images.reshape(4, 32, 4, 20, 3).mean(axis=2)
+    assert seen.shape == averages.shape and seen.dtype == dtype
+    np.testing.assert_allclose(seen, averages, atol=0.5 if dtype == np.uint8 else 1e-4)
+    for shape in ((2, 256, 256, 3), (2, 40, 200, 1)):  # also where the sides are no multiples
+        seen = judge.shrink(np.full(shape, 7, dtype))
+        np.testing.assert_allclose(seen, np.full((2, 32, 32, shape[3]), 7))
 
 
-def test_without_a_test_part_every_tenth_image_is_held_out():
-    real = load(x_train=IMAGES[..., None], y_train=np.array([*"dbca"])[LABELS])
-    np.testing.assert_array_equal(real.x_test[..., 0], IMAGES[9::10])
-    np.testing.assert_array_equal(real.x_train[..., 0], np.delete(IMAGES, range(9, 40, 10), 0))
-    assert real.names == [*"abcd"]
-    assert [real.names[k] for k in real.y_test] == ["dbca"[k] for k in LABELS[9::10]]
-    assert len(real.y_train) == 36
+@pytest.mark.parametrize("shape", [(2, 32, 32, 3), (2, 28, 28, 1), (2, 8, 16, 3)])
+def test_other_images_are_seen_as_they_are(shape):
+    images = np.ones(shape, np.float32)
+    assert judge.shrink(images) is images
 
 
-@pytest.mark.parametrize(
-    "y_test", [LABELS[30:] + 1, LABELS[31:], []], ids=["unknown", "too few", "none"]
-)
-def test_a_test_part_whose_labels_do_not_fit_is_left_out(y_test):
-    real = load(x_train=IMAGES[:30], y_train=LABELS[:30], x_test=IMAGES[30:], y_test=y_test)
-    assert (len(real.x_train), len(real.x_test)) == (27, 3)
-    np.testing.assert_array_equal(real.y_test, LABELS[9:30:10])
+def test_few_images_are_shown_more_often_but_not_for_ever():
+    as_before = {60_000: 4, 10_000: 4, 5_500: 8, 3_000: 12, 1_000: 40}
+    assert {n: judge.count_epochs(n, 1) for n in as_before} == as_before
+    as_before = {50_000: 8, 3_400: 24, 2_700: 32, 1_000: 80}
+    assert {n: judge.count_epochs(n, 3) for n in as_before} == as_before
+    for channels in (1, 3):
+        for n in range(90, 1_000):
+            epochs = judge.count_epochs(n, channels)
+            batches = n // judge.BATCH_SIZE + 1
+            assert 200 <= epochs * batches + batches  # enough to learn something
+            assert epochs * n <= 80_000  # images: no more than of larger sets
 
 
-@pytest.mark.parametrize(
-    "y_train",
-    [np.zeros(30, int), LABELS[:29], np.eye(4)[LABELS[:30]], np.array(3)],
-    ids=["all the same", "too few", "one-hot", "a number"],
-)
-def test_labels_that_are_none_are_left_out(y_train):
-    real = load(x_train=IMAGES[:30], y_train=y_train, x_test=IMAGES[30:], y_test=LABELS[30:])
-    assert (real.y_train, real.y_test, real.names) == (None, None, [])
-    assert (len(real.x_train), len(real.x_test)) == (30, 10)
-
-
-def test_labels_may_stand_in_a_column():
-    real = load(x_train=IMAGES, y_train=LABELS[:, None])
-    assert real.names == ["0", "1", "2", "3"] and real.y_train.shape == (36,)
-
-
-def test_pictures_in_a_folder_are_of_its_class_and_fitted():
-    for k in range(20):
-        path = Path("pictures", "ab"[k % 2], f"{k:02d}.PNG")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        keras.utils.save_img(path, np.full((30, 40, 3), 12.0 * k), scale=False)
-    Path("pictures/notes.txt").write_text("no picture")
-    real = data.load_real_images("pictures", SHAPE)
-    shades = np.concatenate([real.x_train, real.x_test]).mean(axis=(1, 2, 3))
-    assert sorted(shades) == [12 * k for k in range(20)]
-    assert real.names == ["a", "b"] and real.name == "pictures"
-    np.testing.assert_array_equal(real.x_train.mean(axis=(1, 2, 3)) / 12 % 2, real.y_train)
-    assert data.load_real_images("pictures", (8, 10, 3)).x_train.shape == (18, 8, 10, 3)
-
-
-@pytest.mark.parametrize(
-    "x_train",
-    [
-        IMAGES[:19],
-        IMAGES[:1],
-        IMAGES.astype(np.float32),
-        IMAGES[:, :27],
-        IMAGES[..., None, None],
-        np.uint8(3),
-        np.zeros((0, 28, 28), np.uint8),
-    ],
-    ids=["19", "1", "floats", "27 rows", "5 axes", "a number", "none"],
-)
-def test_images_that_do_not_fit_are_refused(x_train):
-    with pytest.raises(ValueError, match="^x.npz: .*at least 20 uint8 images of .28, 28, 1.$"):
-        load(x_train=x_train)
-
-
-def test_as_few_images_as_twenty_leave_are_enough():
-    assert len(load(x_train=IMAGES[:20]).x_train) == 18
-    assert len(load(x_train=IMAGES[:18], x_test=IMAGES[30:]).x_train) == 18
-    with pytest.raises(ValueError, match="at least 20"):
-        load(x_train=IMAGES[:17], x_test=IMAGES[30:])
-
-
-def test_what_cannot_be_read_is_named(monkeypatch):
-    np.save("x.npy", IMAGES)
-    np.savez("other.npz", images=IMAGES)
-    Path("empty").mkdir()
-    monkeypatch.setattr(data, "DATASETS", {})
-    for path in ("x.npy", "other.npz", "missing.npz", "empty"):
-        with pytest.raises(ValueError, match=f"^{path}: .*give --data"):
-            data.load_real_images(path, SHAPE)
-    with pytest.raises(ValueError, match="^keras.datasets: .*give --data"):
-        data.load_real_images(None, SHAPE)
+def test_its_training_is_told_in_ten_lines(capsys, monkeypatch):
+    monkeypatch.setattr(judge, "count_epochs", lambda n, channels: 25)
+    monkeypatch.setattr(judge, "WIDTHS", {1: (4, 4, 4, 4)})
+    judge.train_judge(load(x_train=IMAGES, y_train=LABELS))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10 and lines[-1].startswith("epoch 25 of 25, loss ")
 
 
 # ---- the judges that are kept --------------------------------------------------------------------
@@ -150,8 +96,10 @@ SEED = "    keras.utils.set_random_seed(1)\n"
         ("EPOCHS = {1: 4", "EPOCHS = {1: 5", False),
         ("momentum=0.9", "momentum=0.8", False),
         ("np.rot90(x, k)", "np.rot90(x, -k)", False),
+        ("LEAST_STEPS = 200", "LEAST_STEPS = 300", False),
+        ("max(epochs, ", "max(1, ", False),
     ],
-    ids=["comment", "elsewhere", "seed", "epochs", "layer", "turn"],
+    ids=["comment", "elsewhere", "seed", "epochs", "layer", "turn", "steps", "count"],
 )
 def test_a_judge_is_named_by_the_code_that_makes_it(old, new, same):
     real = load(x_train=IMAGES, y_train=LABELS)

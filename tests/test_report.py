@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from evaluation import ranking, report
@@ -97,7 +98,12 @@ def test_the_film_names_each_frame(mixed, monkeypatch):
 def test_the_curves_go_by_epoch_and_name_files_without_one(mixed, monkeypatch, tmp_path):
     results, folder = mixed
     drawn = []
-    monkeypatch.setattr(report.plt, "close", drawn.append)
+
+    def figure(**options):
+        drawn.append(Figure(**options))
+        return drawn[-1]
+
+    monkeypatch.setattr(report, "Figure", figure)
     rows = [result.row for result in sorted(results, key=lambda x: report.epoch_order(x.row))]
     report.save_curves(tmp_path / "again.png", rows, FLOOR)
     assert (tmp_path / "again.png").read_bytes() == (folder / "scores.png").read_bytes()
@@ -150,6 +156,19 @@ def test_a_picture_of_the_losses_is_shown_where_there_is_one(mixed, tmp_path, br
     save(tmp_path, results, "losses.png")
     browser.open(folder / "report.html")
     assert browser.run(count) == 2
+
+
+def test_a_wide_sheet_is_shown_as_wide_as_the_page(tmp_path, browser):
+    width_of = "document.getElementById('grid').width"
+    width_of_page = "document.getElementById('curves').offsetWidth"
+    shown = {}
+    for width in (30, 2000):
+        result = made_up("a.h5", 1, 1.0, 0.5)
+        result.details["grid"] = np.zeros((30, width, 1), np.float32)
+        save(tmp_path, [result])
+        browser.open(tmp_path / "report.html")
+        shown[width] = browser.run(width_of) / browser.run(width_of_page)
+    assert shown[30] < 0.8 and shown[2000] > 0.95
 
 
 @pytest.mark.parametrize(

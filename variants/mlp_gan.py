@@ -461,7 +461,7 @@ def flat_labels(path, labels):
         if not one_hot:
             raise unusable(path, f"labels of shape {labels.shape} that are not one-hot")
         return labels.argmax(axis=1)
-    if labels.size != len(labels):
+    if labels.ndim == 0 or labels.size != len(labels):
         raise unusable(path, f"labels of shape {labels.shape}, not (n,)")
     labels = labels.reshape(-1)
     if np.issubdtype(labels.dtype, np.floating) and np.array_equal(labels, labels.astype(int)):
