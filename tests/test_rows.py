@@ -240,6 +240,10 @@ def check_figures(figures):
         assert agree(found, expected), f"{figures}: {keyword.arg} is {plain(found)}"
 
 
+# the first has no tutorial, that of the second is not among the texts of the table
+WITHOUT_ROWS = ("ebgan_mnist", "faces_gan")
+
+
 @pytest.mark.parametrize("name", sorted(PATHS))
 def test_figures_are_those_of_the_scripts(name):
     checked = 0
@@ -250,7 +254,7 @@ def test_figures_are_those_of_the_scripts(name):
             if re.match(rf"{name}\b", each):
                 check_figures(each)
                 checked += 1
-    assert checked or name == "ebgan_mnist"  # which has no tutorial
+    assert checked or name in WITHOUT_ROWS
 
 
 def test_numbers_of_weights_in_words_are_those_of_the_figures():
