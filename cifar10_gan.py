@@ -1021,6 +1021,8 @@ def drop_output():
 
 
 if __name__ == "__main__":
+    if sys.stdout is None:  # closed, by `>&-`
+        sys.stdout = open(os.devnull, "w")
     sys.stdout.reconfigure(errors="replace")  # where a terminal has not the letters of a class
     try:
         main()

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -223,6 +224,15 @@ def test_a_full_standard_output_ends_in_one_line(tmp_path):
         done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
     (line,) = without_start(done.stderr).splitlines()
     assert done.returncode == 2 and line.startswith("mlp_gan.py: error: ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its shell does not close them so")
+def test_a_closed_standard_output_is_none_and_the_run_goes_on(tmp_path):
+    command = [sys.executable, PATHS["mlp_gan"], *SMALL, "--epochs", "1", "--out", "run"]
+    line = shlex.join(map(str, command)) + " >&-"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, without_start(done.stderr)) == (0, "")
+    assert (tmp_path / "run/generator_model_001.h5").exists()
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(eagerly, train, tmp_path, capsys):
