@@ -47,7 +47,7 @@ def find_files(given):
             continue
         snapshots = files.list_snapshots(path)
         if not snapshots:
-            fail(f"{path} holds no snapshots: train first, or give .h5 files")
+            fail(f"{path} {files.why_no_snapshot(path)}")
         found.extend(snapshots)
     return list(dict.fromkeys(found))
 
@@ -78,7 +78,7 @@ def open_snapshots(paths, args):
         try:
             snapshots[path] = open_snapshot(path, args)
         except GeneratorFileError as error:
-            warn(f"{path} is left out: {error}")
+            warn(f"left out: {error}")
     shapes = {files.image_shape(snapshot.model.output_shape) for snapshot in snapshots.values()}
     if not shapes:
         fail("generators of images of one size are needed, not of none")
@@ -251,17 +251,13 @@ def make_parser():
     parser.error = fail
     parser._negative_number_matcher = re.compile(r"-\.?\d")  # "--range -1,1" has a value
     add = parser.add_argument
-    add("paths", metavar="RUN|FILE.h5", type=Path, nargs="+", help="folder of a run, or generators")
+    add("paths", metavar="RUN|FILE", type=Path, nargs="+", help="folder of a run, or generators")
     add("--data", metavar="PATH", help="real images: .npz file or folder (default: keras.datasets)")
     add("--samples", metavar="N", type=int, default=10_000, help="of each generator (%(default)s)")
     add("--seed", metavar="N", type=int, default=1, help="of the samples (%(default)s)")
     add("--out", metavar="DIR", type=Path, help="write there (default: the run's folder, or here)")
     add("--export", metavar="FILE.h5", type=Path, help="copy the best one there, with its scores")
-    add = parser.add_argument_group("files that do not describe themselves").add_argument
-    latent = "what their input is made of, as in noise:62,category:10,codes:2"
-    add("--latent", metavar="PARTS", type=arguments.latent, help=latent)
-    pixels = "what their pixels range over, as in -1,1"
-    add("--range", metavar="LOW,HIGH", type=arguments.pixel_range, help=pixels)
+    arguments.add_flags_of_strangers(parser)
     return parser
 
 

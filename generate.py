@@ -111,11 +111,7 @@ def make_parser():
         help = "value of an InfoGAN's code, or FROM:TO:COUNT"
         group.add_argument(code, metavar="V", type=arguments.code, help=help)
 
-    add = parser.add_argument_group("a file that does not describe itself").add_argument
-    latent = "what its input is made of, as in noise:62,category:10,codes:2"
-    add("--latent", metavar="PARTS", type=arguments.latent, help=latent)
-    pixels = "what its pixels range over, as in -1,1"
-    add("--range", metavar="LOW,HIGH", type=arguments.pixel_range, help=pixels)
+    arguments.add_flags_of_strangers(parser)
 
     written = "grey sheets are drawn dark on white; --images and --npz keep the generator's values"
     add = parser.add_argument_group("what is written", written).add_argument
@@ -282,15 +278,11 @@ def open_model(args):
     own = files.read_description(args.model)  # before TensorFlow starts, which takes seconds
     names = args.meaning.get("class_names") or (own or {}).get("class_names", [])
     classes.read_classes(args, names)
-    model, about = files.open_generator(args.model, args.latent, args.range)
-    about = checks.check_description(args.model, about | args.meaning)
-    for line in classes.fit_flags(args, about, foreign=own is None):
-        warn(line)
-    if own is None and about["kind"] == "unconditional" and not args.latent:
-        width = about["latent"][0]["size"]
-        warn(f"all {width} numbers of the input are taken for noise: --latent says otherwise")
-    line = draw.settle_range(model, about)
-    if line:
+    foreign = own is None
+    model, about, granted = draw.open_to_draw(
+        args.model, args.meaning, foreign, args.latent, args.range
+    )
+    for line in [*classes.fit_flags(args, about, foreign), *granted]:
         warn(line)
     return model, about
 

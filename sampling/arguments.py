@@ -123,3 +123,12 @@ def latent(text):
         return parse_parts(text)
     except PointError as error:
         refuse(error)
+
+
+def add_flags_of_strangers(parser):
+    """Give a parser --latent and --range, which say what the file of another tutorial does not."""
+    add = parser.add_argument_group("a file that does not describe itself").add_argument
+    parts = "what its input is made of, as in noise:62,category:10,codes:2"
+    add("--latent", metavar="PARTS", type=latent, help=parts)
+    pixels = "what its pixels range over, as in -1,1"
+    add("--range", metavar="LOW,HIGH", type=pixel_range, help=pixels)

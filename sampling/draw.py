@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sampling.checks import GeneratorFileError
-from sampling.files import find_inputs, image_shape
+from sampling.checks import GeneratorFileError, check_description
+from sampling.files import find_inputs, image_shape, open_generator
 from sampling.points import generate_latent_points, set_classes
 from sampling.program import quiet_stderr
 
@@ -48,6 +48,28 @@ def draw_images(model, about, points, labels):
         batch = slice(start, start + BATCH)
         images = run_model(model, points[batch], labels[batch])
         yield ((images - low) / (high - low)).clip(0, 1)
+
+
+def open_to_draw(path, meaning, foreign, parts=None, pixel_range=None):
+    """Open a generator and settle what its file does not say, for a program that draws with it.
+
+    `meaning` is what evaluate.py found of it, a dict, `foreign` whether the file does not describe
+    itself; `parts` and `pixel_range` are those of files.open_generator. Returns the model, its
+    description, and lines for the user that say what was taken for granted. Raises
+    GeneratorFileError.
+    """
+    model, about = open_generator(path, parts, pixel_range)
+    about = check_description(path, about | meaning)
+    lines = []
+    if foreign and about["kind"] == "unconditional" and not parts:
+        width = about["latent"][0]["size"]
+        lines.append(
+            f"all {width} numbers of the input are taken for noise: --latent says otherwise"
+        )
+    line = settle_range(model, about)
+    if line:
+        lines.append(line)
+    return model, about, lines
 
 
 def settle_range(model, about):

@@ -110,7 +110,7 @@ def why_no_snapshot(folder):
     """Say what a folder is in which there is no snapshot of a run."""
     if (folder / "saved_model.pb").exists():
         return SAVED_MODEL
-    return "holds no snapshot generator_model_NNN.h5"
+    return "holds no snapshot generator_model_NNN.h5: train first, or give a generator's file"
 
 
 def read_best(folder):

@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+from descriptions import CATEGORY, CODES, INFOGAN, LABELLED, NOISE, PLAIN
 
 from sampling import classes
 from sampling.points import PointError
@@ -11,12 +12,6 @@ from sampling.points import PointError
 ANIMALS = ["cat", "polar bear", "0-1", "t-shirt", "1"]
 COUNTED = [str(k) for k in range(1, 27)]
 AS_TEXTS = ["0", "1", "10", "11", "2"]  # as a script of an earlier version sorted them
-NOISE = {"name": "noise", "size": 62, "distribution": "normal"}
-CATEGORY = {"name": "category", "size": 10, "distribution": "one-hot"}
-CODES = {"name": "codes", "size": 2, "distribution": "uniform"}
-PLAIN = {"kind": "unconditional", "latent": [NOISE], "classes": 0, "class_names": []}
-LABELLED = PLAIN | {"kind": "conditional", "classes": 10}
-INFOGAN = LABELLED | {"kind": "infogan", "latent": [NOISE, CATEGORY, CODES]}
 
 
 @pytest.mark.parametrize(

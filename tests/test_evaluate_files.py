@@ -15,7 +15,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from helpers import DIGITS, ROOT, without_start
+from helpers import DIGITS, ROOT, refused, without_start
 from keras import layers
 
 import evaluate
@@ -85,17 +85,6 @@ def score(capsys, *command):
     printed, warned = capsys.readouterr()
     with open("out/scores.csv", newline="") as file:
         return list(csv.DictReader(file)), printed, warned
-
-
-def refused(capsys, *command):
-    """Return the one line with which evaluate.py refuses a command."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        evaluate.main([*map(str, command)])
-    error = capsys.readouterr().err
-    assert end.value.code == 2 and error.startswith("evaluate.py: error: ")
-    assert error.count("\n") == 1
-    return error
 
 
 # ---- epochs --------------------------------------------------------------------------------------
@@ -186,10 +175,10 @@ def test_flags_that_do_not_fit_are_refused(capsys):
     save_generator("own.h5", **ABOUT)
     save_generator("stranger.h5")
     parts = "noise:2,category:10,codes:1"
-    assert "--latent" in refused(capsys, "own.h5", *SMALL, "--latent", parts)
-    assert "--range" in refused(capsys, "own.h5", *SMALL, "--range", "0,1")
-    assert "noise:" in refused(capsys, "stranger.h5", *SMALL, "--latent", "moise:2")
-    assert "LOW,HIGH" in refused(capsys, "stranger.h5", *SMALL, "--range", "1,0")
+    assert "--latent" in refused("evaluate", capsys, "own.h5", *SMALL, "--latent", parts)
+    assert "--range" in refused("evaluate", capsys, "own.h5", *SMALL, "--range", "0,1")
+    assert "noise:" in refused("evaluate", capsys, "stranger.h5", *SMALL, "--latent", "moise:2")
+    assert "LOW,HIGH" in refused("evaluate", capsys, "stranger.h5", *SMALL, "--range", "1,0")
     with pytest.raises(SystemExit) as end:  # left out, and then there is none
         evaluate.main(["stranger.h5", *SMALL, "--latent", "noise:2"])
     lines = capsys.readouterr().err.splitlines()
@@ -204,7 +193,7 @@ def test_an_older_report_in_the_current_folder_stays(name, capsys, monkeypatch):
     Path(name).write_text("older")
     monkeypatch.setattr(evaluate.files, "open_generator", None)  # refused before any work
     for paths in (["a.h5", "b.h5"], ["a.h5"]):
-        error = refused(capsys, *paths, *SMALL)
+        error = refused("evaluate", capsys, *paths, *SMALL)
         assert name in error and "--out" in error
     assert os.listdir() == [name] and Path(name).read_text() == "older"
 
@@ -261,16 +250,19 @@ def test_where_nothing_can_be_printed_all_is_written(monkeypatch, capsys):
 def test_what_cannot_be_scored_gets_one_line(tmp_path, capsys):
     save_generator("run/generator_model_001.h5", **ABOUT)
     (tmp_path / "empty").mkdir()
-    assert "no snapshots" in refused(capsys, "empty", *SMALL)
-    assert "missing.npz" in refused(capsys, "run", "--data", "missing.npz")
-    assert "empty" in refused(capsys, "run", "--data", "empty")
-    assert "--samples" in refused(capsys, "run", "--samples", 1)
-    assert "--export" in refused(capsys, "run", "--export", "best.png")
+    assert "no snapshot " in refused("evaluate", capsys, "empty", *SMALL)
+    Path("exported").mkdir()
+    Path("exported/saved_model.pb").touch()
+    assert "is a SavedModel" in refused("evaluate", capsys, "exported", *SMALL)
+    assert "missing.npz" in refused("evaluate", capsys, "run", "--data", "missing.npz")
+    assert "empty" in refused("evaluate", capsys, "run", "--data", "empty")
+    assert "--samples" in refused("evaluate", capsys, "run", "--samples", 1)
+    assert "--export" in refused("evaluate", capsys, "run", "--export", "best.png")
     (tmp_path / "taken").write_text("a file")
-    assert "taken" in refused(capsys, "run", *SMALL, "--out", "taken")
+    assert "taken" in refused("evaluate", capsys, "run", *SMALL, "--out", "taken")
     with h5py.File("run/generator_model_001.h5", "a") as file:
         file.attrs["gan"] = json.dumps(ABOUT | {"data": {"name": "digits.npz"}})
-    assert "trained on digits.npz" in refused(capsys, "run")
+    assert "trained on digits.npz" in refused("evaluate", capsys, "run")
     (tmp_path / "text.h5").write_text("nothing")
     with pytest.raises(SystemExit):
         evaluate.main(["text.h5", *SMALL])

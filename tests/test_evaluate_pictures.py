@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import PIL.Image
 import pytest
-from helpers import ROOT, without_start
+from helpers import ROOT, refused, without_start
 from keras import layers
 
 import evaluate
@@ -143,27 +143,19 @@ def test_what_is_left_out_is_said_once(capsys):
     assert "quarter turns" in printed
 
 
-def refused(capsys, *command):
-    """Return the one line with which evaluate.py refuses a command."""
-    with pytest.raises(SystemExit) as end:
-        evaluate.main([*map(str, command)])
-    error = capsys.readouterr().err
-    assert end.value.code == 2 and error.startswith("evaluate.py: error: ")
-    assert error.count("\n") == 1
-    return error
-
-
 def test_what_cannot_be_judged_by_gets_one_line(capsys):
     save_generator("g.h5")
-    assert "no images of 96x96x3: give --data" in refused(capsys, "g.h5")
+    assert "no images of 96x96x3: give --data" in refused("evaluate", capsys, "g.h5")
     save_pictures(99)
-    few = refused(capsys, "g.h5", "--data", "own")
+    few = refused("evaluate", capsys, "g.h5", "--data", "own")
     assert "own: 99 images" in few and "are too few to judge by: give --data at least 100" in few
     Path("own/bee/broken.png").write_bytes(b"no picture")
-    assert "own/bee/broken.png" in refused(capsys, "g.h5", "--data", "own")
+    assert "own/bee/broken.png" in refused("evaluate", capsys, "g.h5", "--data", "own")
     # trained on a folder, whose name has no ending
     save_generator("g.h5", data={"name": "own"})
-    assert "--data is needed: this generator was trained on own" in refused(capsys, "g.h5")
+    assert "--data is needed: this generator was trained on own" in refused(
+        "evaluate", capsys, "g.h5"
+    )
 
 
 def test_what_nobody_reads_ends_neither_reading_nor_training(monkeypatch):

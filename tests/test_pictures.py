@@ -168,6 +168,14 @@ def test_arrays(kind, grey, capsys):
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_zeros_and_ones_are_black_and_white(dtype, grey):
+    """As bytes from 0 to 255 they would all be black."""
+    np.savez("a.npz", x_train=(X > 99).astype(dtype))
+    images = grey.read_images("a.npz", (28, 28, 1))
+    np.testing.assert_array_equal(images[..., 0], np.where(X > 99, 255, 0))
+
+
 @pytest.mark.parametrize("name", ["images", "X", "arr_0", "anything"])
 def test_names_of_arrays(name, grey):
     np.savez("a.npz", **{name: X.astype(np.uint8)})

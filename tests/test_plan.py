@@ -7,16 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from descriptions import INFOGAN, LABELLED, NOISE, PLAIN
 
 import generate
 from sampling import classes, plan, points
 
-NOISE = {"name": "noise", "size": 62, "distribution": "normal"}
-CATEGORY = {"name": "category", "size": 10, "distribution": "one-hot"}
-CODES = {"name": "codes", "size": 2, "distribution": "uniform"}
-PLAIN = {"kind": "unconditional", "latent": [NOISE], "classes": 0, "class_names": []}
-LABELLED = PLAIN | {"kind": "conditional", "classes": 10}
-INFOGAN = LABELLED | {"kind": "infogan", "latent": [NOISE, CATEGORY, CODES]}
 CIFAR10 = PLAIN | {"script": "cifar10_gan.py", "latent": [NOISE | {"size": 100}]}
 EYE = np.eye(10, dtype=np.float32)
 

@@ -100,14 +100,9 @@ def open_model(path, meaning, args):
 
     `meaning` is what evaluate.py found of it, a dict.
     """
-    own = files.read_description(path)  # before TensorFlow starts, which takes seconds
-    model, about = files.open_generator(path, args.latent, args.range)
-    about = checks.check_description(path, about | meaning)
-    if own is None and about["kind"] == "unconditional" and not args.latent:
-        width = about["latent"][0]["size"]
-        warn(f"all {width} numbers of the input are taken for noise: --latent says otherwise")
-    line = draw.settle_range(model, about)
-    if line:
+    foreign = files.read_description(path) is None  # before TensorFlow starts, for seconds
+    model, about, granted = draw.open_to_draw(path, meaning, foreign, args.latent, args.range)
+    for line in granted:
         warn(line)
     return model, about
 
@@ -120,11 +115,7 @@ def parse_args(argv):
     add = parser.add_argument
     add("model", metavar="MODEL|RUN", type=Path, help="generator, or a run: its best, or last")
     add("--out", metavar="FILE.html", type=Path, help="the page (default: beside the generator)")
-    group = parser.add_argument_group("a file that does not describe itself")
-    latent = "what its input is made of, as in noise:62,category:10,codes:2"
-    group.add_argument("--latent", metavar="PARTS", type=arguments.latent, help=latent)
-    pixels = "what its pixels range over, as in -1,1"
-    group.add_argument("--range", metavar="LOW,HIGH", type=arguments.pixel_range, help=pixels)
+    arguments.add_flags_of_strangers(parser)
     return parser.parse_args(argv)
 
 

@@ -354,18 +354,11 @@ from PIL import ExifTags, Image, ImageOps
 
 logging.getLogger("absl").setLevel("ERROR")  # Keras calls .h5 a legacy format at every save
 
-ANEW = ("resume", "start_from", "out", "data", "dataset", "epochs", "on_collapse")  # not kept
+ANEW = ("resume", "start_from", "out", "data", "dataset", "epochs", "on_collapse")  # may change
 ARRAYS = {"images": ("x_train", "images", "X", "x", "data"), "labels": ("y_train", "labels", "y")}
 ENDING = (signal.SIGINT, signal.SIGTERM)  # the signals that end a run
-NO_PICTURES = (
-    "BUFR",
-    "EPS",
-    "FITS",
-    "GRIB",
-    "HDF5",
-    "MPEG",
-    "WMF",
-)  # which Pillow alone cannot read
+# formats that Pillow lists and cannot read by itself
+NO_PICTURES = ("BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF")
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # policies of Keras
 RUN_FORMAT = 3  # of settings.json and the checkpoints; runs of lower ones are of earlier versions
 STRETCH = 500  # batches over which D's loss is averaged; healthy runs can begin with 150 near 0
@@ -633,14 +626,13 @@ def fit_array(path, array, shape):
 
 def as_bytes(path, array, done):
     """Return pixels as bytes; those of 16 bits and floats are scaled, which is noted in `done`."""
-    if array.dtype == np.uint8:
-        return array
     low = array.min()
     high = array.max()
-    if array.dtype == bool:
+    whole = np.issubdtype(array.dtype, np.integer)
+    if array.dtype == bool or (whole and low == 0 and high == 1):  # black and white
         ends = (0, 1)
-    elif np.issubdtype(array.dtype, np.integer) and low >= 0 and high <= 255:
-        return array.astype(np.uint8)
+    elif whole and low >= 0 and high <= 255:
+        return array.astype(np.uint8, copy=False)
     elif array.dtype == np.uint16:
         ends = (0, 65535)
     elif np.issubdtype(array.dtype, np.floating) and low >= 0 and high <= 1:
@@ -743,7 +735,8 @@ def fit_picture(picture, shape, done):
         picture = Image.alpha_composite(white, colours)
     picture = picture.convert("L" if channels == 1 else "RGB")
     if picture.width * height != picture.height * width:
-        done[f"cropped to {width}:{height}" if width != height else "cropped to squares"] += 1
+        crop = "squares" if width == height else f"{width}:{height}"
+        done[f"cropped to {crop}"] += 1
     if picture.size != (width, height):
         done[f"resized to {width}x{height}"] += 1
         picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
