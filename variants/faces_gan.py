@@ -13,7 +13,7 @@
     python generate.py runs/faces_gan/generator_model_100.h5 --interpolate 3,7,12
 
 As cifar10_gan.py, but for larger pictures: D halves them four times, and G doubles its image four
-times. What to expect of which size and how many pictures: docs/own_pictures.md.
+times. What becomes of which pictures, and when nothing does: docs/own_pictures.md.
 
 Tutorial: "How to Explore the GAN Latent Space When Generating Faces", Machine Learning Mastery. Its
 functions stand here in its order, under its names, and are called as it calls them; below them
@@ -44,17 +44,8 @@ DEFAULTS = {"epochs": 100, "batch_size": 128, "latent_dim": 100, "snapshot_every
 DATASET = None  # there has to be --data
 SIZES = range(32, 257, 16)  # of a picture's sides, in pixels
 FLAGS = {  # of the command line, of this script alone
-    "--size": {
-        "type": int,
-        "choices": SIZES,
-        "default": 80,
-        "metavar": "N",
-        "help": "pixels a side",
-    },
-    "--augment": {
-        "action": "store_true",
-        "help": "change all pictures at random before D sees them",
-    },
+    "--size": {"type": int, "choices": SIZES, "default": 80, "metavar": "N", "help": "in pixels"},
+    "--augment": {"action": "store_true", "help": "change all pictures before D sees them"},
 }
 LOSSES = ("d1", "d2", "g")  # the columns of losses.csv
 LINE = "d1={:.3f}, d2={:.3f} g={:.3f}"  # the losses in the line per batch
@@ -136,9 +127,7 @@ def define_gan(g_model, d_model):
 def load_real_samples(path=None, size=80):
     """Load the pictures of a folder or an .npz file: uint8 (n, size, size, 3), 0 to 255."""
     if path is None:
-        raise Refusal(
-            "load_real_samples needs the path of a folder of pictures, or of an .npz file"
-        )
+        raise Refusal("load_real_samples needs the path of a folder, or of an .npz file")
     return read_images(path, (size, size, 3))
 
 
@@ -208,11 +197,11 @@ def augment(images, seed):
 
     down = tf.round(draw(3, -height / 8, height / 8))  # moved by up to an eighth
     right = tf.round(draw(4, -width / 8, width / 8))
-    rows = tf.range(height, dtype=tf.float32)[None, :, None, None]
-    columns = tf.range(width, dtype=tf.float32)[None, None, :, None]
     images = shift(shift(images, down, 1), right, 2)
 
-    middle_row = tf.round(draw(5, 0.0, height))  # a hole, half as wide and high as the image
+    rows = tf.range(height, dtype=tf.float32)[None, :, None, None]
+    columns = tf.range(width, dtype=tf.float32)[None, None, :, None]
+    middle_row = tf.round(draw(5, 0.0, height))  # of a hole, half as wide and high as the image
     middle_column = tf.round(draw(6, 0.0, width))
     in_rows = tf.abs(rows - middle_row) < height / 4
     in_columns = tf.abs(columns - middle_column) < width / 4
