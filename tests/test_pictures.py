@@ -168,6 +168,15 @@ def test_arrays(kind, grey, capsys):
     assert said in capsys.readouterr().out
 
 
+def test_channels_that_come_first_are_colours(colour):
+    """Put last, not read as rows of pixels."""
+    red = np.zeros((6, 3, 32, 32), np.uint8)
+    red[:, 0] = 200
+    np.savez("a.npz", x_train=red)
+    images = colour.read_images("a.npz", (32, 32, 3))
+    np.testing.assert_array_equal(images, np.broadcast_to((200, 0, 0), images.shape))
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
 def test_zeros_and_ones_are_black_and_white(dtype, grey):
     """As bytes from 0 to 255 they would all be black."""
