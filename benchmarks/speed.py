@@ -6,13 +6,14 @@
 
 On the same machine, in the same run, a batch of the script's default size is trained by
     tutorial    the tutorial's loop (tutorial_loops.py), in float32
-    this        the script's own step, in float32 and in bfloat16
+    this        the script's own step, in float32 and in bfloat16; on a GPU without XLA, too
     pytorch     the same networks and updates (pytorch_peers.py), in both precisions, in every form
                 that PyTorch has: channels-last, torch.compile; on a GPU CUDA graphs, too
 Each is a process of its own, so that its peak memory is its own. They take turns: a round times
 every one of them for about a second, and the multiplication of two 4096x4096 matrices, by the
 faster of TensorFlow and PyTorch, as the machine's peak. Of PyTorch's forms the best one of a first
-round stays in. Compilation, in the first call, is timed apart, as first_call_s.
+round stays in. Compilation, in the first call, is timed apart, as first_call_s; on a GPU, which
+comes with many cores, all of a script's processes compile at once, and it says little.
 
 A ratio is the median over the rounds of the ratio within a round: these machines are shared, and
 two figures of one round share the moment. FLOP are those of the layers' products, counted from the
@@ -27,6 +28,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import resource
 import shlex
 import subprocess
@@ -45,6 +47,7 @@ FORMS = {  # of PyTorch: the arguments of make_peer
     "compile channels-last": {"compiled": True, "channels_last": True},
 }
 GPU_FORMS = {"CUDA graph": {"graphed": True, "channels_last": True}}
+WITHOUT_XLA = "without XLA"
 EPOCH = {"cifar10_gan": 50_000}  # images; the others 60,000
 PEAK_SIZE = 4096
 
@@ -64,7 +67,9 @@ def tutorial(name, precision):
     return run
 
 
-def this(name, precision, root=common.ROOT):
+def this(name, precision, form="", root=common.ROOT):
+    if form == WITHOUT_XLA:
+        common.load(name, root).XLA = False
     return common.make_run(name, "--precision", precision, root=root)
 
 
@@ -137,9 +142,15 @@ class Worker:
         self.arguments = arguments
         self.times = []
         self.dropped = False
-        command = [sys.executable, __file__, "--work", what, *arguments]
+
+    def start(self):
+        command = [sys.executable, __file__, "--work", self.what, *self.arguments]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, text=True, **pipes)
+        # or a TensorFlow that no script of ours has set up would claim a whole GPU
+        environment = os.environ | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
+
+    def wait_for_first_call(self):
         self.first_call_s = self.read()["first_call_s"]
         self.ask(1)  # the second call can still allocate
         self.n = max(1, round(1 / self.ask(1)))  # batches a round, about a second's worth
@@ -228,14 +239,16 @@ def compare(name, rounds):
     peaks = [Worker("peak", f, p) for p in PRECISIONS for f in ("tensorflow", "pytorch")]
     workers = [Worker("tutorial", name, "float32")]
     for precision in PRECISIONS:
-        workers.append(Worker("this", name, precision))
-        forms = [Worker("pytorch", name, precision, form) for form in find_forms(name)]
+        workers += [Worker("this", name, precision, form) for form in find_forms_of_this()]
+        workers += [Worker("pytorch", name, precision, form) for form in find_forms(name)]
+    start(peaks + workers, at_once=on_gpu())
+    for precision in PRECISIONS:
+        forms = [w for w in workers if w.what == "pytorch" and w.arguments[1] == precision]
         for form in forms:
             form.time_round()
         for form in sorted(forms, key=lambda form: form.times[0])[1:]:
             form.stop()
             form.dropped = True
-        workers += forms
     running = [worker for worker in peaks + workers if not worker.dropped]
     for worker in running:
         worker.times.clear()
@@ -247,12 +260,33 @@ def compare(name, rounds):
     return make_rows(name, workers, peaks)
 
 
-def find_forms(name):
-    """Return the names of PyTorch's forms that make a difference here."""
+def start(workers, at_once=False):
+    """Start workers, all at once or each after the one before it is ready; wait for them."""
+    for worker in workers:
+        worker.start()
+        if not at_once:
+            worker.wait_for_first_call()
+    if at_once:
+        for worker in workers:
+            worker.wait_for_first_call()
+
+
+def on_gpu():
+    """Return whether PyTorch has a GPU to run on."""
     import torch
 
+    return torch.cuda.is_available()
+
+
+def find_forms_of_this():
+    """Return the names of the forms in which this project's step is timed here."""
+    return ["", WITHOUT_XLA] if on_gpu() else [""]
+
+
+def find_forms(name):
+    """Return the names of PyTorch's forms that make a difference here."""
     forms = list(FORMS)
-    if torch.cuda.is_available():
+    if on_gpu():
         forms += GPU_FORMS
     if name in ("cgan_mnist", "ebgan_mnist", "mlp_gan"):  # they have no convolutions
         forms = [form for form in forms if not form.endswith("channels-last")]
@@ -302,9 +336,10 @@ def make_rows(name, workers, peaks):
 
 def compare_checkouts(name, folder, rounds):
     """Time the step of a script in another checkout and in this one; print how they compare."""
-    old = Worker("this", name, "float32", folder)
+    old = Worker("this", name, "float32", "", folder)
     new = Worker("this", name, "float32")
     turns = [old, new]
+    start(turns)
     for _ in range(rounds):
         for worker in turns:
             worker.time_round()
@@ -334,6 +369,7 @@ def draw(rows, path, note):
         for k, kind in enumerate(kinds):
             what, precision = kind
             of_kind = [row for row in rows if (row["what"], row["precision"]) == kind]
+            of_kind = [row for row in of_kind if row["form"] != WITHOUT_XLA]
             kept = {row["script"]: float(row[key]) for row in of_kind if row[key] != ""}
             widths = [kept[name] for name in names]
             places = np.arange(len(names)) + 0.2 * k

@@ -55,10 +55,9 @@ def alarms(run, losses):
     return False
 
 
-PUBLISHED = [name for name in PATHS if name != "faces_gan"]  # it has no long run yet
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PATHS)
 def test_the_losses_of_healthy_runs_raise_no_alarm(name):
     """At every 20th batch of the run that the documentation shows."""
     script = importlib.import_module(name)
