@@ -12,6 +12,7 @@
     python generate.py generator_model_050.h5 --text 31415      # a number in one handwriting
     python generate.py generator_model_050.h5 --category 3 --code1 -2:2:10       # of an InfoGAN
     python generate.py generator_model_050.h5 --count 1000 --images samples --npz samples.npz
+    python generate.py generator_model_050.h5 --find my_7.png   # the nearest it can draw
     python generate.py generator_model_050.h5 --explore         # a window with sliders
 
 A file written by a script of this project describes itself (attribute `gan`). For a file of another
@@ -23,7 +24,7 @@ their range is told from images. --latent and --range say what cannot be seen. F
 Each image has a seed and can be drawn again by it: a sheet without --seeds begins with --seed and
 counts on. This file reads the command line and plans which images are drawn; from there on it is
 the package sampling/, which has to lie beside it: points.py makes points of seeds, draw.py images
-of points, sheets.py files of images.
+of points, sheets.py files of images; find.py goes the other way, from an image to a point.
 
 Sources: Machine Learning Mastery, "How to Develop a GAN for Generating MNIST Handwritten Digits"
 and "How to Develop a GAN to Generate CIFAR10 Small Color Photographs" (their last sections, on the
@@ -49,8 +50,8 @@ OTHER_VERSION = (
     "place into one folder"
 )
 try:
-    from sampling import arguments, checks, classes, draw, files, points, program, sheets
-    from sampling.plan import is_film, name_picture, name_seeds, plan_images
+    from sampling import arguments, checks, classes, draw, files, find, points, program, sheets
+    from sampling.plan import choose_classes, is_film, name_picture, name_seeds, plan_images
 except ImportError as error:
     if (error.name or "").partition(".")[0] != "sampling":
         raise
@@ -90,6 +91,8 @@ def make_parser():
     add("--interpolate", metavar="S", type=arguments.seeds, help=walk)
     formula = "calculate with seeds, as in 0+1-2"
     add("--arithmetic", metavar="F", type=arguments.formula, help=formula)
+    search = "search for the point that draws a picture; write both, and the point as .npy"
+    add("--find", metavar="PICTURE", type=Path, help=search)
 
     add = parser.add_argument_group("more about the points").add_argument
     first = arguments.number(0, 10**9)
@@ -140,6 +143,11 @@ def check_flags(args):
         fail("--interpolate needs two seeds at least, as in 3,7")
     if is_film(args) and not args.interpolate:
         fail(f"{args.out}: an animation needs --interpolate; other pictures end in .png")
+    if args.find and not args.find.is_file():
+        fail(f"--find: there is no file {args.find}")
+    others = ("images", "npz", "grid", "truncate", "code1", "code2", "explore")
+    if args.find and any(getattr(args, flag) for flag in others):
+        fail(f"--find goes with none of --{', --'.join(others)}")
     if args.steps and not args.interpolate:
         warn("--steps is ignored: there is no --interpolate")
 
@@ -262,6 +270,36 @@ def explore(model, about, args):
         fail(f"--explore: {error}")
 
 
+def find_picture(model, about, args, text):
+    """Search for the point of --find; write its image beside the picture, and the point.
+
+    Returns how many images stand in the file, {path: number}.
+    """
+    from keras.utils import Progbar
+
+    picture = find.read_picture(args.find, files.image_shape(model.output_shape))
+    asked = choose_classes(args, about) or [*range(about["classes"])]
+    shown = sys.stdout is not None and sys.stdout.isatty()
+    progress = Progbar(find.N_STEPS, unit_name="step", verbose=int(shown))
+    found = find.find_point(model, about, picture, asked, args.seed, lambda: progress.add(1))
+    if found.inverted:
+        print("The picture was inverted: its ground is now that of the generator's images")
+    both = sheets.tile(np.array([found.picture, found.image]), 1, 2)
+    sheets.save_picture(args.out, both, text)
+    point = args.out.with_suffix(".npy")
+    with program.replacing(point) as part, open(part, "wb") as file:
+        np.save(file, found.point)
+    again = ["python", "generate.py", str(args.model), "--vector", str(point)]
+    line = f"Distance {found.distance:.3f} (root mean square; 1 is a pixel's whole range)"
+    if about["classes"]:
+        names = about["class_names"] or range(about["classes"])
+        line += f", class {names[found.label]}"
+        if about["kind"] == "conditional":
+            again += ["--labels", str(found.label)]
+    print(f"{line}\nDraw it again: {shlex.join(again)}")
+    return {args.out: 2}
+
+
 def show(path):
     """Open a picture in a window and wait until it is closed."""
     import matplotlib.pyplot as plt
@@ -293,10 +331,12 @@ def draw_and_write(args, command):
     if args.explore:
         explore(model, about, args)
         return {}
-    plan = plan_images(args, about)
-    batches = draw.draw_images(model, about, plan.points, plan.labels)
     text = {"Software": "generate.py", "Command": f"python {command}"}
     text["Model SHA-256"] = hashlib.sha256(args.model.read_bytes()).hexdigest()
+    if args.find:
+        return find_picture(model, about, args, text)
+    plan = plan_images(args, about)
+    batches = draw.draw_images(model, about, plan.points, plan.labels)
     return write(args, about, plan, batches, files.image_shape(model.output_shape), text)
 
 
@@ -306,7 +346,7 @@ def main(argv=None):
     command = shlex.join(["generate.py", *map(str, sys.argv[1:] if argv is None else argv)])
     try:
         places = draw_and_write(args, command)
-    except (checks.GeneratorFileError, points.PointError) as error:
+    except (checks.GeneratorFileError, find.PictureError, points.PointError) as error:
         fail(error)
     except OSError as error:
         fail(f"cannot write {error.filename or args.npz or args.out}: {error.strerror or error}")

@@ -11,6 +11,7 @@ From a file to a model:
 From a seed to a point, from a point to an image, from an image to a file:
     points.py       latent points: seeds, walks, arithmetic, codes, the cells of a run's grids
     draw.py         images from points
+    find.py         the point whose image is nearest to a picture
     sheets.py       grids, animations, folders and arrays of images
     window.py       the window with sliders
 The command line:

@@ -189,6 +189,8 @@ def name_picture(args):
         names = [f"walk{name_seeds(args.interpolate)}"]
     elif args.vector is not None:
         names = ["vector"]
+    elif args.find:
+        names = [f"find_{args.find.stem}"]
     else:
         names = [f"seed{args.seed}"]
     names += [classes for classes in (args.labels, args.text) if classes]

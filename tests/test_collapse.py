@@ -55,8 +55,6 @@ def alarms(run, losses):
     return False
 
 
-
-
 @pytest.mark.parametrize("name", PATHS)
 def test_the_losses_of_healthy_runs_raise_no_alarm(name):
     """At every 20th batch of the run that the documentation shows."""

@@ -82,6 +82,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
     """Every program is there, and takes its flags: it is stopped when it loads the data."""
     monkeypatch.chdir(tmp_path)  # where no run stands in the way
     Path("runs").mkdir()
+    Path("samples").symlink_to(ROOT / "samples")
     monkeypatch.setattr(sys, "path", [*sys.path])  # the tools add the folder of the script
     for path in PATHS.values():
         link = tmp_path / path.relative_to(ROOT)
