@@ -9,6 +9,7 @@ from pathlib import Path
 import copies
 import distribute
 import exercise
+import look
 import page as page_tool
 import pytest
 import stages
@@ -99,6 +100,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         return script
 
     tools = {"stages": stages, "distribute": distribute, "exercise": exercise, "page": page_tool}
+    tools["look"] = look
     for tool in (stages, distribute, exercise):
         monkeypatch.setattr(tool, "import_script", imported)
     programs = {path.relative_to(ROOT).as_posix(): path for path in PATHS.values()}
@@ -118,6 +120,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         elif program.startswith("tools/"):
             with monkeypatch.context() as patch, pytest.raises(UnderstoodError):
                 patch.setattr(files, "choose_snapshot", understood)  # of tools/page.py
+                patch.setattr(look, "find_script", understood)
                 tools[Path(program).stem].main(arguments)
         else:
             assert program.startswith(("benchmarks/", "tests/")), program

@@ -338,23 +338,30 @@ def save_blank_data(shape, path):
     np.savez(path, x_train=np.zeros((10, *shape), np.uint8), y_train=range(10))
 
 
+def replace_train(script, show, printed=print_errors):
+    """Let a script's `main` call show(given) in the place of `train`.
+
+    `given` are the arguments of `train`, by name; `printed` stands in for the script's print.
+    """
+    signature = inspect.signature(script.train)
+    script.train = lambda *args: show(signature.bind(*args).arguments)
+    script.print = printed
+    script.Run.end_on_signals = leave_signals
+
+
 def main(argv=None):
     script, stage, out, flags = parse_arguments(argv)
     if out is None:
         out = Path("runs", script.__name__)
-    signature = inspect.signature(script.train)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
 
-        def show(*args):
-            given = signature.bind(*args).arguments
+        def show(given):
             given["run"].out = scratch  # for save_plot
             out.mkdir(parents=True, exist_ok=True)
             STAGES[stage](script, out, given)
 
-        script.train = show
-        script.print = print_of_data if stage == "data" else print_errors
-        script.Run.end_on_signals = leave_signals
+        replace_train(script, show, print_of_data if stage == "data" else print_errors)
         if "--resume" in flags:  # look at the run in --out, with its settings and its data
             flags = [*flags, "--out", str(out)]
         else:  # in a folder that holds no run, which would be refused
