@@ -17,7 +17,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 from helpers import DIGITS, PATHS, SCRIPTS, data_of, losses_of, without_start
-from stages import import_script
+from training_scripts import import_script
 
 # one of each way to train: those left out differ from these in their networks alone
 LEFT_OUT = ("cifar10_gan", "colour_gan", "faces_gan", "infogan_labelled")

@@ -19,7 +19,6 @@ import keras
 import matplotlib.image
 import numpy as np
 import pytest
-import stages
 from helpers import (
     DIGITS,
     INFOGANS,
@@ -37,6 +36,7 @@ from helpers import (
     refused,
     values,
 )
+from training_scripts import import_script
 
 import generate
 
@@ -97,7 +97,7 @@ def trained(eagerly, monkeypatch, tmp_path):
         optimizer.apply = watched
 
     def import_watched(path):
-        script = stages.import_script(path)
+        script = import_script(path)
         script_train = script.train
         signature = inspect.signature(script_train)
 

@@ -19,9 +19,8 @@ def is_program(path):
 
 
 PROGRAMS = {path.stem for path in FILES if is_program(path)}
-# Of tools/stages.py the other tools take what imports a script from its path. The training scripts
-# are modules by design: evaluation/data.py reads images with the functions of one.
-ALLOWED = {"stages": {"import_script"}, "mnist_gan": {""}}
+# The training scripts are modules by design: evaluation/data.py reads images with those of one.
+ALLOWED = {"mnist_gan": {""}}
 
 
 def imports(path):

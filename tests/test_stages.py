@@ -30,6 +30,7 @@ from helpers import (
     shape_of,
     values,
 )
+from training_scripts import draw_points
 
 TOOL = ROOT / "tools/stages.py"
 
@@ -439,7 +440,7 @@ def test_own_data(monkeypatch):
     np.savez("letters.npz", x_train=images, y_train=labels)
     script, given = prepare("cgan_mnist")
     given["dataset"] = [images, np.arange(12) % 3, [*"abc"]]
-    _, drawn = stages.draw_points(script, given, 200, (1, 2))
+    _, drawn = draw_points(script, given, 200, (1, 2))
     assert {*drawn.numpy().ravel()} == {0, 1, 2}
     show("cgan_mnist", "untrained", "--data", "letters.npz")
     assert cells("shown/untrained_plot.png", 28, 28).shape[:2] == (5, 5)

@@ -29,7 +29,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from stages import import_script
+from training_scripts import import_script
 
 ARGUMENTS = {  # functions that are replaced, each with an argument that is changed on the way
     "make_train_batch": "n_batch",

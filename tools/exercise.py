@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stages import import_script
+from training_scripts import import_script
 
 EXERCISES = Path(__file__).resolve().parent.parent / "exercises"
 

@@ -17,7 +17,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import stages
+from training_scripts import draw_points, import_script, replace_train, single_output
 
 ROOT = Path(__file__).resolve().parent.parent
 N_IMAGES = 100  # of each kind
@@ -40,10 +40,10 @@ def draw_images(script, given):
     """Return what D is asked about: [images, labels or none] of real images, and of fakes."""
     tf = script.tf
     settings = given["run"].settings
-    real_seed, fake_seed = tf.random.split((settings.seed, stages.BEFORE), 2)
+    real_seed, fake_seed = tf.random.split((settings.seed, -1), 2)  # of no batch
     dataset = script.keras.tree.map_structure(tf.constant, given["dataset"])
     real, _ = script.generate_real_samples(dataset, N_IMAGES, real_seed)
-    points = stages.draw_points(script, given, N_IMAGES, fake_seed)
+    points = draw_points(script, given, N_IMAGES, fake_seed)
     fake = tf.cast(given["g_model"](points, training=False), tf.float32)
     n_inputs = len(given["d_model"].inputs)
     labels = points[1:] if n_inputs > 1 else []  # of a conditional GAN
@@ -60,7 +60,7 @@ def ask(script, d_model, images, *labels):
     with tf.GradientTape() as tape:
         tape.watch(images)
         outputs = d_model([images, *labels] if labels else images, training=False)
-        answers = tf.nest.flatten(outputs)[stages.single_output(d_model)]
+        answers = tf.nest.flatten(outputs)[single_output(d_model)]
     gradient = tape.gradient(answers, images)
     return np.float32(answers)[:, 0], np.abs(gradient).max(axis=-1)
 
@@ -120,7 +120,7 @@ def parse_arguments(argv):
     if args.out.suffix != ".png":
         parser.error(f"--out {args.out}: the name must end in .png")
     try:
-        args.script = stages.import_script(args.script or find_script(args.run))
+        args.script = import_script(args.script or find_script(args.run))
     except ValueError as error:
         parser.error(str(error))
     return args
@@ -132,7 +132,7 @@ def main(argv=None):
     flags = ["--resume", "--out", str(args.run)]
     if args.data:
         flags += ["--data", args.data]
-    stages.replace_train(script, lambda given: look(script, given, args.run, args.out))
+    replace_train(script, lambda given: look(script, given, args.run, args.out))
     script.main(flags)
 
 

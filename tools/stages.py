@@ -15,10 +15,7 @@ models, the data and the settings of a run with these flags.
 """
 
 import argparse
-import ast
 import contextlib
-import importlib.util
-import inspect
 import math
 import shutil
 import sys
@@ -26,15 +23,19 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from training_scripts import (
+    draw_points,
+    import_script,
+    print_errors,
+    replace_train,
+    single_output,
+)
 
 # the tutorials' numbers, for images of 1 channel (MNIST) and of 3 (CIFAR-10)
 SIDES = {1: 5, 3: 7}  # of a square of images
 D_BATCHES = {1: 100, 3: 20}  # that D trains alone
 G_BATCHES = {1: 100, 3: 200}  # that G trains alone
 FEW = 1000  # images, below which a GAN needs help
-# functions that tell a training script from other files; the tools call or replace them
-PARTS = {"generate_real_samples", "save_plot", "summarize_performance", "make_train_batch"}
-PARTS |= {"train", "main"}
 BEFORE = -1  # the epoch before the first, 0; a script numbers its grids from 1, so this one is
 GRID = "generated_plot_e000.png"
 
@@ -192,11 +193,6 @@ def train_generator(script, out, given):
     save_fakes(script, given, out / "generator_alone_plot.png")
 
 
-def single_output(model):
-    """Return the number of D's, or the composite's, output that is a single number."""
-    return [output.shape[-1] for output in model.outputs].index(1)
-
-
 def loss_of(script, given):
     """Return D's loss of its single number, loss(y, answers), where y is 1 for real images.
 
@@ -230,24 +226,6 @@ def make_update(script, model, optimizer, weights, loss):
         return batch_loss, answers
 
     return update
-
-
-def draw_points(script, given, n_samples, seed):
-    """Draw n_samples inputs for G, as the composite's update draws them."""
-    known = given | {"n_samples": n_samples, "seed": seed}
-    if isinstance(given["dataset"], list):
-        known["n_classes"] = len(given["dataset"][2])
-    names = inspect.signature(script.generate_latent_points).parameters
-    arguments = {name: known[name] for name in names if name in known}
-    parts = script.generate_latent_points(**arguments)
-    if not isinstance(parts, list):
-        return parts
-    g_model = given["g_model"]
-    if len(g_model.inputs) > 1:  # noise and labels
-        return parts
-    if parts[0].shape[-1] == g_model.input_shape[-1]:  # points, and once more the codes in them
-        return parts[0]
-    return script.tf.concat(parts, axis=1)
 
 
 def save_fakes(script, given, path):
@@ -284,22 +262,6 @@ STAGES = {
 }
 
 
-def import_script(path):
-    """Import a training script from its path; raise ValueError where it is none."""
-    try:
-        body = ast.parse(path.read_bytes()).body
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} is no Python file: {error}") from None
-    missing = PARTS - {part.name for part in body if isinstance(part, ast.FunctionDef)}
-    if missing:
-        raise ValueError(f"{path} is no training script: no function {', '.join(sorted(missing))}")
-    sys.path.insert(0, str(path.parent))  # where the script, started alone, would look for others
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
 def parse_arguments(argv):
     """Return the script, imported, the stage, --out or None, and the script's own flags."""
     about = __doc__.splitlines()[0]
@@ -316,17 +278,6 @@ def parse_arguments(argv):
     return script, args.stage, args.out, flags
 
 
-def leave_signals(run):
-    """Stand in for a run's way to end on Ctrl-C, after a checkpoint: a stage ends at once."""
-    return contextlib.nullcontext()
-
-
-def print_errors(*text, file=None, **options):
-    """Stand in for a script's print: what it says of a run is left out, but not what went wrong."""
-    if file is sys.stderr:
-        print(*text, file=file, **options)
-
-
 def print_of_data(*text, **options):
     """Stand in for a script's print: all that it says of the data is shown."""
     if text[0] != "Training on":
@@ -336,17 +287,6 @@ def print_of_data(*text, **options):
 def save_blank_data(shape, path):
     """Save ten black images with ten labels, for stages that show none."""
     np.savez(path, x_train=np.zeros((10, *shape), np.uint8), y_train=range(10))
-
-
-def replace_train(script, show, printed=print_errors):
-    """Let a script's `main` call show(given) in the place of `train`.
-
-    `given` are the arguments of `train`, by name; `printed` stands in for the script's print.
-    """
-    signature = inspect.signature(script.train)
-    script.train = lambda *args: show(signature.bind(*args).arguments)
-    script.print = printed
-    script.Run.end_on_signals = leave_signals
 
 
 def main(argv=None):
