@@ -10,6 +10,7 @@ from pathlib import Path
 
 import exercise
 import keras
+import look
 import matplotlib.pyplot as plt
 import numpy as np
 import page
@@ -80,6 +81,10 @@ def run_tool(name, arguments):
         page.main(arguments)
         [written] = set(Path().rglob("*.html")) - before
         assert written.stat().st_size > 2**20
+        return
+    if name == "look":
+        look.main(arguments)
+        assert Path(arguments[0], "look.png").exists()
         return
     if name == "exercise" and len(arguments) == 1:  # lists those of a script
         exercise.main(arguments)
