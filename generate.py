@@ -289,14 +289,14 @@ def find_picture(model, about, args, text):
     point = args.out.with_suffix(".npy")
     with program.replacing(point) as part, open(part, "wb") as file:
         np.save(file, found.point)
-    again = ["python", "generate.py", str(args.model), "--vector", str(point)]
     line = f"Distance {found.distance:.3f} (root mean square; 1 is a pixel's whole range)"
+    again = ["--vector", str(point)]
     if about["classes"]:
         names = about["class_names"] or range(about["classes"])
         line += f", class {names[found.label]}"
-        if about["kind"] == "conditional":
-            again += ["--labels", str(found.label)]
-    print(f"{line}\nDraw it again: {shlex.join(again)}")
+        again += ["--labels", str(names[found.label])]
+    print(line)
+    print(f"Draw it again with {shlex.join(again)}")
     return {args.out: 2}
 
 

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 from sampling.files import find_inputs, image_shape, start_tensorflow
 from sampling.points import generate_latent_points, part_columns, set_classes
 
-N_POINTS = 80  # or more, so that each class has as many
+N_POINTS = 80  # to begin with, or more, so that each class has as many
+FEWEST = 8  # of larger images than 64x64, for memory's sake
 ROUNDS = ((50, 20), (150, 1))  # so many steps, after which so many points, the best, stay
 RATE = 0.1  # Adam's
 N_STEPS = sum(n_steps for n_steps, _ in ROUNDS)
@@ -40,7 +41,9 @@ def read_picture(path, shape):
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file)
             if picture.mode.startswith("I"):  # grey, of 16 bits
-                picture = Image.fromarray(np.rint(np.asarray(picture) / 257).astype(np.uint8))
+                picture = scale_to_bytes(np.asarray(picture))
+            if picture.mode == "F":
+                raise ValueError("pixels that are floats, whose range is not known")
             if picture.has_transparency_data:
                 white = Image.new("RGBA", picture.size, "white")
                 picture = Image.alpha_composite(white, picture.convert("RGBA"))
@@ -51,11 +54,18 @@ def read_picture(path, shape):
     return np.asarray(picture, np.float32).reshape(shape) / 255
 
 
-def match_ground(picture, images):
-    """Return a grey picture (h, w, 1), inverted if its ground is then that of the images; and
-    whether it is.
+def scale_to_bytes(grey):
+    """Return grey pixels (h, w) of 16 bits as a picture of 8."""
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ValueError("pixels of more than 16 bits")
+    return Image.fromarray(np.rint(grey / 257).astype(np.uint8))
 
-    People draw dark on white, MNIST light on black. The ground is what stands along the edges.
+
+def match_ground(picture, images):
+    """Invert a grey picture (h, w, 1) if its ground is then that of the images (n, h, w, 1).
+
+    Returns the picture, and whether it is inverted. People draw dark on white, MNIST is light on
+    black; the ground is what stands along the edges.
     """
     if picture.shape[-1] != 1:
         return picture, False
@@ -129,13 +139,15 @@ class Search:
         return points
 
 
-def begin(about, classes, seed):
-    """Return the points (n, width) and classes (n,) that the search begins with.
+def begin(about, shape, classes, seed):
+    """Return the points (n, width) and classes (n,) with which a search begins.
 
     As many of each class, or of no class where `classes` is empty; seeds count on from `seed`.
     """
+    height, width, _ = shape
+    n_points = max(FEWEST, min(N_POINTS, N_POINTS * 64 * 64 // (height * width)))
     classes = classes or [0]
-    labels = np.repeat(classes, math.ceil(N_POINTS / len(classes)))
+    labels = np.repeat(classes, math.ceil(n_points / len(classes)))
     points = generate_latent_points(about["latent"], range(seed, seed + len(labels)))
     set_classes(points, labels, about)
     return points, labels
@@ -147,7 +159,7 @@ def find_point(model, about, picture, classes, seed, after_step=lambda: None):
     It is one of `classes`, a list, which is empty where the generator has none; its search begins
     with points of the seeds from `seed` on. `after_step` is called after each of N_STEPS steps.
     """
-    points, labels = begin(about, classes, seed)
+    points, labels = begin(about, picture.shape, classes, seed)
     images = Search(model, about, points, labels).draw().numpy()
     picture, inverted = match_ground(picture, images)
     for n_steps, n_kept in ROUNDS:

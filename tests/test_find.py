@@ -33,7 +33,7 @@ def test_a_digit_of_the_generator_is_found_with_its_class(dark_on_white, capsys)
     lines = capsys.readouterr().out.splitlines()
     assert dark_on_white == lines[0].startswith("The picture was inverted")
     assert float(lines[-3].split()[1]) < 0.01 and lines[-3].endswith(", class 7")
-    assert lines[-2].endswith("--vector found.npy --labels 7")
+    assert lines[-2] == "Draw it again with --vector found.npy --labels 7"
     again = draw(CGAN, "--vector", "found.npy", "--labels", "7")["images"][0]
     np.testing.assert_allclose(again, digit, atol=0.05)
     sheet, _ = pixels("found.png")
@@ -86,6 +86,23 @@ def test_a_picture_is_read_as_the_scripts_read_it(mode, shape):
         upright = PIL.ImageOps.exif_transpose(file)
         expected = mnist_gan.fit_picture(upright, shape, collections.Counter()) / 255
     np.testing.assert_allclose(find.read_picture(name, shape), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("pixels, why", [(70_000, "more than 16 bits"), (0.5, "are floats")])
+def test_pixels_of_an_unknown_range_are_refused(pixels, why):
+    dtype = np.int32 if isinstance(pixels, int) else np.float32
+    PIL.Image.fromarray(np.full((30, 30), pixels, dtype)).save("p.tif")
+    with pytest.raises(find.PictureError, match=why):
+        find.read_picture("p.tif", (28, 28, 1))
+
+
+def test_large_images_are_searched_from_fewer_points():
+    about = {"latent": [{"name": "noise", "size": 3, "distribution": "normal"}], "classes": 0}
+    for side, n in ((28, 80), (64, 80), (128, 20), (256, 8)):
+        points, labels = find.begin(about, (side, side, 3), [], 1)
+        assert len(points) == len(labels) == n
+    _, labels = find.begin(about, (256, 256, 3), [*range(10)], 1)
+    assert sorted(labels) == [*range(10)]
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,20 @@ def test_images_are_shown_from_the_realest_on():
         np.testing.assert_allclose(shown, steps if lowest_first else steps[::-1], atol=0.01)
 
 
+@pytest.mark.parametrize("is_energy", [False, True])
+def test_the_sheet_begins_with_what_d_takes_most_for_real(is_energy):
+    """That is the highest probability, but the lowest energy. Here an image is as dark as that."""
+    script = importlib.import_module("mnist_gan")
+    answers = np.random.default_rng(1).permutation(100).astype("float32") / 100
+    images = np.broadcast_to(answers[:, None, None, None], (100, 28, 28, 1))
+    kinds = dict.fromkeys(("Real", "Generated"), (images, answers, images[..., 0]))
+    look.draw_sheet(script, kinds, is_energy, "sheet.png")
+    sheet = matplotlib.image.imread("sheet.png")[..., :3].mean(axis=2)
+    middles = sheet[80:90, 45::100].mean(axis=0)  # of the first row's images
+    assert len(middles) == look.N_SHOWN
+    assert (np.diff(middles) * (-1 if is_energy else 1) > 0.05).all()
+
+
 @pytest.mark.parametrize(
     "settings, flags, line",
     [
