@@ -1,6 +1,8 @@
 import importlib
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,15 @@ sys.path[:0] = [str(ROOT / folder) for folder in (".", "variants", "tests")]
 sys.path.append(str(ROOT / "tools"))  # last: tensorboard.py has the name of a package
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the scripts do, whatever imports it first
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads wait for each other at work
+
+
+@pytest.fixture(autouse=True)
+def temporary_files(tmp_path_factory, monkeypatch):
+    """Let what a test leaves in the folder for temporary files, runs above all, end with it."""
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

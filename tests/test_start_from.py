@@ -17,9 +17,9 @@ def begin(script, handed):
 
 
 @pytest.fixture(scope="module")
-def trained():
+def trained(tmp_path_factory):
     """Return the folder of a run of mnist_gan.py, and the weights that it has come to."""
-    script, handed = prepare("mnist_gan")
+    script, handed = prepare("mnist_gan", "--out", tmp_path_factory.mktemp("trained") / "run")
     gan_model = begin(script, handed)
     for weight in gan_model.weights:
         weight.assign_add(np.full(weight.shape, 0.5))
