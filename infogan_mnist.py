@@ -27,8 +27,11 @@ differs, losses, failures, what to try: docs/infogan_mnist.md.
 """
 
 import os
+import signal
 from pathlib import Path
 
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once while TensorFlow loads
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
@@ -312,7 +315,7 @@ def main(argv=None):
     """Train with the settings of the command line."""
     settings = parse_arguments(argv)
     run = Run(settings)
-    try:
+    with errors_in_one_line():
         n_cat = 10
         n_cont = 2
         latent_dim = settings.latent_dim
@@ -325,8 +328,6 @@ def main(argv=None):
         n_epochs, n_batch = settings.epochs, settings.batch_size
         with run.end_on_signals():
             train(g_model, d_model, gan_model, dataset, *sizes, n_epochs, n_batch, run)
-    except FAILURES as error:
-        fail(error)
 
 
 # ---- The run: command line, data, compiled loop, files. One text in all training scripts. ------
@@ -339,7 +340,6 @@ import json
 import logging
 import re
 import shlex
-import signal
 import socket
 import sys
 import time
@@ -1075,6 +1075,15 @@ class Run:
                 signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def errors_in_one_line():
+    """End the program with one line where FAILURES come up, of reading, writing or memory."""
+    try:
+        yield
+    except FAILURES as error:
+        fail(error)
+
+
 def fail(error):
     """End the program with one line and status 2."""
     text = re.sub(r"\{\{.*?\}\}", "", str(error))  # TensorFlow's {{node ...}}
@@ -1092,6 +1101,7 @@ def drop_output():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # TensorFlow is loaded
     if sys.stdout is None:  # closed, by `>&-`
         sys.stdout = open(os.devnull, "w")
     sys.stdout.reconfigure(errors="replace")  # where a terminal has not the letters of a class

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import matplotlib.image
@@ -192,6 +193,20 @@ def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
     batches = [(epoch, batch) for epoch in (1, 2) for batch in range(1, 101)]
     assert list(zip(losses["epoch"], losses["batch"], strict=True)) == batches
     assert (tmp_path / "run/generator_model_002.h5").exists()
+
+
+@pytest.mark.parametrize("name", ["mnist_gan", "infogan_labelled"])
+def test_ctrl_c_ends_at_once_while_tensorflow_is_loaded(name, tmp_path):
+    """Whenever it comes in the seconds of the imports, it leaves no traceback."""
+    for seconds in (0.5, 1, 1.5):
+        process = subprocess.Popen(
+            [sys.executable, PATHS[name]], cwd=tmp_path, stderr=subprocess.PIPE
+        )
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=10)[1]
+        assert process.returncode == -signal.SIGINT and b"Traceback" not in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path):

@@ -22,8 +22,11 @@ mnist_gan.py; below them stands what a run needs, one text in all scripts. Paper
 
 import functools
 import os
+import signal
 from pathlib import Path
 
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once while TensorFlow loads
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # or a run would claim a whole GPU
@@ -246,15 +249,14 @@ def compare_optimizers(argv, settings):
 
 def main(argv=None):
     """Train with the settings of the command line."""
-    if argv is None:
-        argv = sys.argv[1:]
+    argv = sys.argv[1:] if argv is None else argv
     settings = parse_arguments(argv)
     if settings.compare_optimizers and settings.optimizer != "adam":
         fail("--optimizer is not allowed with --compare-optimizers, which trains with each")
     if settings.compare_optimizers:
         return compare_optimizers(argv, settings)
     run = Run(settings)
-    try:
+    with errors_in_one_line():
         latent_dim = settings.latent_dim
         d_model = define_discriminator(optimizer=settings.optimizer)
         g_model = define_generator(latent_dim)
@@ -263,8 +265,6 @@ def main(argv=None):
         n_epochs, n_batch = settings.epochs, settings.batch_size
         with run.end_on_signals():
             train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs, n_batch, run)
-    except FAILURES as error:
-        fail(error)
 
 
 # ---- The run: command line, data, compiled loop, files. One text in all training scripts. ------
@@ -277,7 +277,6 @@ import json
 import logging
 import re
 import shlex
-import signal
 import socket
 import sys
 import time
@@ -1013,6 +1012,15 @@ class Run:
                 signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def errors_in_one_line():
+    """End the program with one line where FAILURES come up, of reading, writing or memory."""
+    try:
+        yield
+    except FAILURES as error:
+        fail(error)
+
+
 def fail(error):
     """End the program with one line and status 2."""
     text = re.sub(r"\{\{.*?\}\}", "", str(error))  # TensorFlow's {{node ...}}
@@ -1030,6 +1038,7 @@ def drop_output():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # TensorFlow is loaded
     if sys.stdout is None:  # closed, by `>&-`
         sys.stdout = open(os.devnull, "w")
     sys.stdout.reconfigure(errors="replace")  # where a terminal has not the letters of a class
