@@ -205,16 +205,16 @@ def score_snapshots(snapshots, shape, args):
 # ---- what is written -----------------------------------------------------------------------------
 
 
-def write(args, results, facts, about):
+def write(args, results, facts, about, command):
     """Write the report and best.json, which holds `facts`, and what --export asks for.
 
-    `about` describes the best generator.
+    `about` describes the best generator, and `command` samples it.
     """
     from evaluation import report
 
     best = results[0].path
     try:
-        report.save_report(args.out, results, facts, losses=best.parent / "losses.png")
+        report.save_report(args.out, results, facts, best.parent / "losses.csv", command)
         if args.export:
             known = about | {"scores": facts["scores"]}
             if facts["map"]:
@@ -296,13 +296,14 @@ def main(argv=None):
     best = results[0]
     snapshot = snapshots[best.path]
     facts = ranking.describe_best(best, snapshot.about, scorer, accuracy, args)
-    write(args, results, facts, snapshot.about)
+    command = name_command(args, best.path, snapshot.foreign)
+    write(args, results, facts, snapshot.about, command)
 
     from evaluation import report
 
     report.print_table([result.row for result in results], scorer.floor)
     print(f"{args.out / 'report.html'} shows all of it. Use the best one with:")
-    print(name_command(args, best.path, snapshot.foreign))
+    print(command)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,56 @@ def rank(results):
     return ranked
 
 
+def answer(ranked, floor):
+    """Return in words which file to use and how good it is, a list of sentences.
+
+    `ranked` are the rows, best first, with their ranks; `floor` has the figures of real test
+    images, by which shares are measured: 45% are a half where real images have 90%.
+    """
+    best = ranked[0]
+    distance = f"its Fréchet distance is {best['frechet']:.3g}, that of real images"
+    said = [f"Use {name_row(best)}: {distance} {floor['frechet']:.2g}."]
+    precision = best["precision"] / max(floor["precision"], 0.01)
+    recall = best["recall"] / max(floor["recall"], 0.01)
+    if precision < 0.5:
+        said.append(
+            f"Most of its images are far from real ones (precision {best['precision']:.2f})."
+        )
+    elif precision < 0.8:
+        said.append(f"Many of its images are like no real one (precision {best['precision']:.2f}).")
+    else:
+        said.append(f"Most of its images lie among real ones (precision {best['precision']:.2f}).")
+    if recall < 0.1:
+        said.append(
+            f"It repeats itself: little of what is real is drawn (recall {best['recall']:.2f})."
+        )
+    elif recall < 0.6:
+        said.append(f"It leaves out much of what is real (recall {best['recall']:.2f}).")
+    else:
+        said.append(f"It draws most of what is real (recall {best['recall']:.2f}).")
+    if best.get("missing"):
+        said.append(f"Of the classes {best['missing']} are hardly drawn.")
+    if best.get("agreement", 1) < 0.9:
+        said.append(
+            f"Of 100 images {100 - 100 * best['agreement']:.0f} are of another class than asked."
+        )
+    if best.get("near_copies", 0) > 0.05:
+        said.append(
+            f"Of 100 images {100 * best['near_copies']:.0f} are near copies of training images."
+        )
+    equals = [name_row(row) for row in ranked[1:] if row["rank"] == 1]
+    if equals:
+        said.append(f"As good within the error: {', '.join(equals)}.")
+    return said
+
+
+def name_row(row):
+    """Return the name of a row in a sentence."""
+    if row["epoch"] is None:
+        return plain(row["file"])
+    return f"{plain(row['file'])} (epoch {row['epoch']})"
+
+
 def describe_best(best, about, scorer, accuracy, args):
     """Return what best.json holds: the best Result, of a generator `about` describes, and how."""
     return {

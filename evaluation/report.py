@@ -8,12 +8,18 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from evaluation import ranking, web
 from sampling.program import plain
 from sampling.sheets import as_png, as_url, save_animation
 
 # Figures that fit into a terminal, and those that are shares of images
 SHOWN = ("frechet", "kernel", "precision", "recall", "coverage", "missing", "agreement")
-SHARES = ("precision", "recall", "coverage", "agreement")
+SHARES = {
+    "precision": "samples that lie among real images",
+    "recall": "real images that lie among samples",
+    "coverage": "real images with a sample near",
+    "agreement": "samples of the class asked for",
+}
 FRAME = 600  # milliseconds, of the film
 
 
@@ -96,28 +102,71 @@ def save_film(path, rows, details):
     save_animation(path, frames, FRAME)
 
 
-def save_page(path, rows, facts, details, pictures):
-    """Write report.html, of the template beside this file.
+def score_charts(rows, floor):
+    """Return the charts of the page: distances and shares of rows, in the order of their epochs."""
+    x = [row["epoch"] for row in rows]
+    if None in x:
+        x = [label(row) for row in rows]
+    distances = [row["frechet"] for row in rows]
+    errors = [row["frechet_se"] for row in rows]
+    shares = [
+        {"name": f"{name} ({meaning})", "y": [row.get(name) for row in rows]}
+        for name, meaning in SHARES.items()
+        if any(name in row for row in rows)
+    ]
+    return [
+        {
+            "title": "Fréchet distance: lower is better",
+            "x": x,
+            "xLabel": "epoch",
+            "log": True,
+            "series": [
+                {"name": "Fréchet distance, and its error", "y": distances, "errors": errors}
+            ],
+            "level": {"name": "real test images", "y": floor["frechet"]},
+        },
+        {
+            "title": "Shares: higher is better",
+            "x": x,
+            "xLabel": "epoch",
+            "low": 0,
+            "high": 1,
+            "series": shares,
+        },
+    ]
 
-    `details` are those of each row, `pictures` files that are shown, too, if they exist. Texts go
-    into the page as JSON that cannot end the script, and it shows them as text.
-    """
-    shown = []
-    for detail in details:
-        urls = {name: as_url(as_png(detail[name])) for name in ("grid", "neighbours")}
-        shown.append(detail | urls)
-    curves = [as_url(picture.read_bytes()) for picture in pictures if picture.exists()]
-    content = {"facts": facts, "rows": rows, "curves": curves, "details": shown}
-    text = json.dumps(content).replace("<", "\\u003c")
-    template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
-    path.write_text(template.replace("{{content}}", text), encoding="utf-8")
+
+def read_loss_chart(path):
+    """Return the chart of a run's losses.csv in a list, or an empty one where there is none."""
+    try:
+        return [web.loss_chart(*web.read_losses(path))]
+    except (OSError, ValueError):
+        return []
 
 
-def save_report(folder, results, facts, losses):
+def save_page(path, results, facts, charts, command):
+    """Write report.html, of the template beside this file; `results` come best first."""
+    rows = [result.row for result in results]
+    details = []
+    for result in results:
+        urls = {name: as_url(as_png(result.details[name])) for name in ("grid", "neighbours")}
+        details.append(result.details | urls)
+    content = {
+        "answer": ranking.answer(rows, facts["floor"]),
+        "command": command,
+        "facts": facts,
+        "rows": rows,
+        "details": details,
+        "charts": charts,
+    }
+    web.save(path, Path(__file__).with_name("report.html"), content)
+
+
+def save_report(folder, results, facts, losses, command):
     """Write scores.csv, scores.png, timeline.gif, report.html and best.json into a folder.
 
-    `results` have row and details of each file, best first, `facts` what best.json holds, and
-    `losses` a picture that is shown, too, if it exists.
+    `results` have row and details of each file, best first, `facts` what best.json holds; `losses`
+    is the path of a losses.csv, shown if it exists, and `command` samples the best file.
     """
     ranked = [result.row for result in results]
     save_scores(folder / "scores.csv", ranked)
@@ -125,6 +174,6 @@ def save_report(folder, results, facts, losses):
     rows = [result.row for result in ordered]
     save_curves(folder / "scores.png", rows, facts["floor"])
     save_film(folder / "timeline.gif", rows, [result.details for result in ordered])
-    details = [result.details for result in results]
-    save_page(folder / "report.html", ranked, facts, details, [folder / "scores.png", losses])
+    charts = score_charts(rows, facts["floor"]) + read_loss_chart(losses)
+    save_page(folder / "report.html", results, facts, charts, command)
     (folder / "best.json").write_text(json.dumps(facts, indent=1))

@@ -14,6 +14,7 @@ import page as page_tool
 import pytest
 import stages
 import test_tutorials
+import watch
 from conftest import ROOT
 from documents import PAGES, anchors, commands, links
 from helpers import PATHS
@@ -100,7 +101,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         return script
 
     tools = {"stages": stages, "distribute": distribute, "exercise": exercise, "page": page_tool}
-    tools["look"] = look
+    tools |= {"look": look, "watch": watch}
     for tool in (stages, distribute, exercise):
         monkeypatch.setattr(tool, "import_script", imported)
     programs = {path.relative_to(ROOT).as_posix(): path for path in PATHS.values()}
@@ -121,6 +122,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
             with monkeypatch.context() as patch, pytest.raises(UnderstoodError):
                 patch.setattr(files, "choose_snapshot", understood)  # of tools/page.py
                 patch.setattr(look, "find_script", understood)
+                patch.setattr(watch, "look_at_all", understood)
                 tools[Path(program).stem].main(arguments)
         else:
             assert program.startswith(("benchmarks/", "tests/")), program

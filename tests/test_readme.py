@@ -16,6 +16,7 @@ import numpy as np
 import page
 import pytest
 import stages
+import watch
 from conftest import ROOT
 from documents import blocks_of_ci, code_spans, commands, commands_in
 from helpers import DIGITS, PATHS, SMALLEST, data_of, learned, moved, values
@@ -85,6 +86,10 @@ def run_tool(name, arguments):
     if name == "look":
         look.main(arguments)
         assert Path(arguments[0], "look.png").exists()
+        return
+    if name == "watch":
+        watch.main(arguments)
+        assert Path(arguments[0], "watch.html").exists()
         return
     if name == "exercise" and len(arguments) == 1:  # lists those of a script
         exercise.main(arguments)

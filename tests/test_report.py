@@ -31,12 +31,13 @@ def made_up(file, epoch, frechet, shade):
     return ranking.Result(file, row, details)
 
 
-def save(folder, results, losses="none.png"):
+def save(folder, results, losses="none.csv"):
     """Write the report of results into a folder, ranked; return them, best first."""
     ranked = ranking.rank(results)
     facts = {"file": ranked[0].row["file"], "epoch": ranked[0].row["epoch"], "floor": FLOOR}
     facts |= {"class_names": ["a", "b"], "samples": 8, "seed": 1, "data": "x", "script": ""}
-    report.save_report(folder, ranked, facts | {"judge_accuracy": 0.99}, folder / losses)
+    facts |= {"judge_accuracy": 0.99}
+    report.save_report(folder, ranked, facts, folder / losses, "python generate.py <run>")
     return ranked
 
 
@@ -141,26 +142,89 @@ def test_the_page_goes_by_epoch_and_leaves_what_is_unknown_empty(mixed, browser)
     )
     assert cells == ["epoch", "", "1010", "505", "", "", ""]  # the last: test images
     shares = browser.run(
-        "[...document.querySelectorAll('#confusion td')].map(cell => cell.textContent)"
+        "[...document.querySelectorAll('#confusion tbody td')].map(cell => cell.textContent)"
     )
     assert shares == ["75", "25", "", "100"]
     assert [url[:5] for url in browser.requests() if url[:5] != "data:"] == ["file:"]  # itself
 
 
-def test_a_picture_of_the_losses_is_shown_where_there_is_one(mixed, tmp_path, browser):
+CHARTS = "[...document.querySelectorAll('#charts svg[role=img]')].map(x => x.ariaLabel)"
+
+
+def test_the_charts_say_what_they_show(mixed, browser):
+    """By name where a file has no epoch; the losses where there are some."""
     results, folder = mixed
     browser.open(folder / "report.html")
-    count = "document.querySelectorAll('#curves img').length"
-    assert browser.run(count) == 1
-    Image.new("L", (9, 9)).save(tmp_path / "losses.png")
-    save(tmp_path, results, "losses.png")
+    distances, shares = browser.run(CHARTS)
+    assert "from 6 at a_9 to 3 at 1010, least 2 at strange?1? ?" in distances
+    assert "precision (samples that lie among real images) from 0.5 at a_9" in shares
+    (folder / "losses.csv").write_text("epoch,batch,d,g\n1,1,0.7,0.8\n1,2,0.6,nan\n2,1,0.5,1\n")
+    save(folder, results, "losses.csv")
     browser.open(folder / "report.html")
-    assert browser.run(count) == 2
+    losses = browser.run(CHARTS)[2]
+    assert "d from 0.7 at 0.5 to 0.5 at 1.5, least 0.5 at 1.5; g from 0.8 at 0.5" in losses
+
+
+@pytest.mark.parametrize("width,height", [(1200, 800), (390, 844)])
+def test_the_grid_stays_in_view_while_the_rows_are_tried(width, height, tmp_path, browser):
+    """Rows are buttons: Tab reaches them, Enter shows the snapshot."""
+    save(tmp_path, [made_up(f"model_{k}.h5", k, 1.0 + k, k / 40) for k in range(1, 41)])
+    browser.resize(width, height)
+    browser.open(tmp_path / "report.html")
+    browser.run("[...document.querySelectorAll('#ranking button')].at(-2).focus()")
+    browser.press("Tab")
+    browser.press("Enter")
+    pressed = "document.querySelector('#ranking [aria-pressed=true]')"
+    assert browser.run(f"{pressed}.textContent") == "epoch 40"
+    assert browser.run("document.getElementById('grid').alt") == "samples of epoch 40, model_40.h5"
+    assert browser.run("document.getElementById('epoch').value") == "39"
+    box = "document.getElementById('grid').getBoundingClientRect()"
+    assert 0 <= browser.run(f"{box}.top") < browser.run(f"{box}.bottom") <= height
+    assert browser.run("scrollX") == 0 and browser.run("document.body.scrollWidth") <= width
+
+
+GOOD = {"file": "a.h5", "epoch": 7, "frechet": 0.2, "rank": 1, "recall": 0.8, "precision": 0.8}
+
+
+@pytest.mark.parametrize(
+    "changes,said",
+    [
+        ({}, "Use a.h5 (epoch 7): its Fréchet distance is 0.2, that of real images 0.5."),
+        ({"epoch": None}, "Use a.h5: its"),
+        ({}, "lie among real ones (precision 0.80). It draws most of what is real (recall 0.80)."),
+        ({"precision": 0.6}, "Many of its images are like no real one (precision 0.60)."),
+        ({"precision": 0.3}, "Most of its images are far from real ones (precision 0.30)."),
+        ({"recall": 0.5}, "It leaves out much of what is real (recall 0.50)."),
+        ({"recall": 0.02}, "It repeats itself: little of what is real is drawn (recall 0.02)."),
+        ({"missing": 3}, "Of the classes 3 are hardly drawn."),
+        ({"agreement": 0.75}, "Of 100 images 25 are of another class than asked."),
+        ({"near_copies": 0.2}, "Of 100 images 20 are near copies of training images."),
+    ],
+)
+def test_the_answer_says_what_is_good_and_what_is_not(changes, said):
+    assert said in " ".join(ranking.answer([GOOD | changes], FLOOR))
+    only = len(ranking.answer([GOOD], FLOOR))
+    assert len(ranking.answer([GOOD | changes], FLOOR)) - only == (
+        not changes.keys().isdisjoint({"missing", "agreement", "near_copies"})
+    )
+
+
+def test_the_answer_names_those_that_are_as_good():
+    rows = [GOOD, GOOD | {"file": "b.h5", "epoch": 8}, GOOD | {"file": "c.h5", "rank": 3}]
+    assert ranking.answer(rows, FLOOR)[-1] == "As good within the error: b.h5 (epoch 8)."
+
+
+def test_the_page_answers_first_with_the_command(mixed, browser):
+    _, folder = mixed
+    browser.open(folder / "report.html")
+    text = browser.run("document.body.innerText")
+    assert text.index("Use strange$1$ é.h5: its") < text.index("python generate.py <run>")
+    assert text.index("python generate.py <run>") < text.index("Ranking")
 
 
 def test_a_wide_sheet_is_shown_as_wide_as_the_page(tmp_path, browser):
     width_of = "document.getElementById('grid').width"
-    width_of_page = "document.getElementById('curves').offsetWidth"
+    width_of_page = "document.getElementById('charts').offsetWidth"
     shown = {}
     for width in (30, 2000):
         result = made_up("a.h5", 1, 1.0, 0.5)
