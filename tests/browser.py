@@ -128,6 +128,11 @@ class Browser:
         self.ask("Input.dispatchKeyEvent", type="keyDown", **down)
         self.ask("Input.dispatchKeyEvent", type="keyUp", **event)
 
+    def mouse(self, kind, x, y):
+        """Press, move or release the left button: mousePressed, mouseMoved or mouseReleased."""
+        held = {"button": "left", "buttons": int(kind != "mouseReleased"), "clickCount": 1}
+        self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+
     def resize(self, width, height):
         """Give the page a window of some size; below 600 pixels it is that of a telephone."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
