@@ -1,6 +1,6 @@
 """tools/page.py: the controls of its pages, and that texts of strangers run nothing there.
 
-Chromium is started once.
+Chromium is started once, and so is Firefox, where there is one, for the tests of `either`.
 """
 
 import time
@@ -34,12 +34,28 @@ def browser(running):
     running.ask("Emulation.setEmulatedMedia", features=[])
 
 
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory):
+    if not chromium.FIREFOX:
+        pytest.skip("there is no Firefox here")
+    browser = chromium.Firefox(tmp_path_factory.mktemp("firefox"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(params=["browser", "firefox"])
+def either(request):
+    return request.getfixturevalue(request.param)
+
+
 def put(browser, name, value):
     """Put a value into a field or slider, and leave it, as a hand does."""
     browser.run(
-        f"""find("{name}").value = {value};
-        find("{name}").dispatchEvent(new Event("input"));
-        find("{name}").dispatchEvent(new Event("change"))"""
+        f"""(() => {{
+          find("{name}").value = {value};
+          find("{name}").dispatchEvent(new Event("input"));
+          find("{name}").dispatchEvent(new Event("change"));
+        }})()"""
     )
 
 
@@ -107,7 +123,8 @@ def test_controls_of_a_conditional_generator(browser):
     assert shown(browser)[0] != "seed 42, class h" and browser.run("cells[0].seed") != 42
 
 
-def test_the_walk(browser):
+def test_the_walk(either):
+    browser = either
     glass(30)
     browser.open(make("g.h5"))
     start = shown(browser)
@@ -150,23 +167,27 @@ def test_playing(browser):
     assert shown(browser) == place and browser.run("find('play').textContent") == "play"
 
 
-def test_a_walk_writes_only_what_changes(browser):
+def test_a_walk_writes_only_what_changes(either):
     """A click and what is being typed would be lost, and a screen reader would never be silent."""
+    browser = either
     glass(74, **INFOGAN)
     browser.open(make("g.h5"))
     shown(browser)
     browser.run(
-        """const written = [];
-        const record = { childList: true, characterData: true, attributes: true, subtree: true };
-        new MutationObserver(list => written.push(...list)).observe(document.body, record);
-        const nameOfWritten = x => x.closest?.("[id]")?.id ?? x.parentNode?.id ?? "";
-        find("play").click()"""
+        """(() => {
+          window.written = [];
+          const record = { childList: true, characterData: true, attributes: true, subtree: true };
+          new MutationObserver(list => {
+            for (const { target } of list) written.push(target.closest("[id]")?.id);
+          }).observe(document.body, record);
+          find("play").click();
+        })()"""
     )
     browser.run("new Promise(done => setTimeout(done, 600))")
-    count = "written.filter(x => nameOfWritten(x.target) === '{}').length"
+    count = "written.filter(id => id === '{}').length"
     assert browser.run(count.format("caption")) > 5
     assert browser.run(count.format("play")) == 1
-    for still in ("seed", "other", "classes", "sheet", "said", "again"):
+    for still in ("seed", "other", "classes", "sheet", "again", "said"):
         assert browser.run(count.format(still)) == 0
     live = browser.run(
         "[...document.querySelectorAll('[aria-live], output, [role=status]')].map(x => x.id)"
@@ -196,8 +217,9 @@ TILE = """[...find("grid").getContext("2d")
   .getImageData({0} * width, {1} * height, width, height).data].join()"""
 
 
-def test_the_surface(browser):
+def test_the_surface(either):
     """Dragged and by the keys it shows what lies between the first four seeds."""
+    browser = either
     glass(30, 10)
     browser.open(make("g.h5"))
     browser.run("find('classes').children[7].click()")
@@ -227,7 +249,7 @@ def test_the_surface(browser):
     drag_to(9, 4.2)  # beyond the edge
     check(100, 100)
     drag_to(2, 4)
-    browser.mouse("mouseReleased", x, y)
+    browser.mouse("mouseReleased", x, y + 0.4 * height)
     drag_to(1, 1)  # not held any more
     check(50, 100)
     before = browser.run("scrollY")
