@@ -1,4 +1,4 @@
-"""A headless Chromium, started once, to which tests say what to open and what to evaluate."""
+"""A headless Chromium or Firefox, started once, to which tests say what to open and evaluate."""
 
 import base64
 import contextlib
@@ -8,11 +8,13 @@ import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import time
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 FLAGS = """
     --headless --no-sandbox --disable-gpu --remote-debugging-pipe --no-first-run --hide-scrollbars
 """.split()
@@ -30,6 +32,22 @@ KEYS = {
     "ArrowUp": 38,
     "ArrowRight": 39,
     "ArrowDown": 40,
+}
+
+
+# A script sees what a page declares, and its policy lets one run, though not eval().
+IN_A_SCRIPT = """
+const [expression, done] = arguments;
+const script = document.createElement("script");
+script.textContent = `window.answer = (async () => JSON.stringify(await (${expression})))()`;
+document.head.append(script);
+script.remove();
+window.answer.then(value => done({ value }), error => done({ error: String(error) }));"""
+WEBDRIVER_KEYS = {
+    "ArrowLeft": "\ue012",
+    "ArrowUp": "\ue013",
+    "ArrowRight": "\ue014",
+    "ArrowDown": "\ue015",
 }
 
 
@@ -128,6 +146,11 @@ class Browser:
         self.ask("Input.dispatchKeyEvent", type="keyDown", **down)
         self.ask("Input.dispatchKeyEvent", type="keyUp", **event)
 
+    def mouse(self, kind, x, y):
+        """Press, move or release the left button: mousePressed, mouseMoved or mouseReleased."""
+        held = {"button": "left", "buttons": int(kind != "mouseReleased"), "clickCount": 1}
+        self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+
     def resize(self, width, height):
         """Give the page a window of some size; below 600 pixels it is that of a telephone."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -156,3 +179,88 @@ class Browser:
             self.process.kill()
         os.close(self.output)
         os.close(self.input)
+
+
+class Firefox:
+    """Firefox, spoken to by Marionette, its remote control: JSON over a socket, its length before.
+
+    `open`, `run`, `press` and `mouse` are those of Browser, but that `run` takes no statements.
+    """
+
+    def __init__(self, profile):
+        (profile / "user.js").write_text('user_pref("marionette.port", 0);')  # any that is free
+        command = [FIREFOX, "--headless", "--marionette", "--no-remote", "--profile", str(profile)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, **quiet)
+        self.numbers = itertools.count(1)
+        port = profile / "MarionetteActivePort"
+        deadline = time.monotonic() + 60
+        while not (port.exists() and port.read_text()):
+            if time.monotonic() > deadline:
+                self.process.kill()
+                raise TimeoutError("Firefox does not start")
+            time.sleep(0.05)
+        self.socket = socket.create_connection(("127.0.0.1", int(port.read_text())), 60)
+        self.stream = self.socket.makefile("rb")
+        self.read()  # its greeting
+        self.ask("WebDriver:NewSession")
+
+    def read(self):
+        """Return the next message of Firefox."""
+        digits = b""
+        while not digits.endswith(b":"):
+            digit = self.stream.read(1)
+            if not digit:
+                raise EOFError("Firefox has ended")
+            digits += digit
+        return json.loads(self.stream.read(int(digits[:-1])))
+
+    def ask(self, command, **params):
+        """Give a command and return its result."""
+        data = json.dumps([0, next(self.numbers), command, params]).encode()
+        self.socket.sendall(b"%d:%b" % (len(data), data))
+        _, _, error, result = self.read()
+        if error:
+            raise RuntimeError(f"{command}: {error}")
+        return result
+
+    def open(self, path):
+        """Open a file and wait until it is loaded."""
+        self.ask("WebDriver:Navigate", url=path.absolute().as_uri())
+
+    def run(self, expression):
+        """Evaluate JavaScript in the page, wait for a promise, and return its value."""
+        asked = {"script": IN_A_SCRIPT, "args": [expression], "sandbox": None}
+        answer = self.ask("WebDriver:ExecuteAsyncScript", **asked)["value"]
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return json.loads(answer.get("value") or "null")
+
+    def act(self, kind, *actions):
+        """Perform actions of WebDriver with a mouse or a keyboard."""
+        sources = [{"type": kind, "id": kind, "actions": actions}]
+        self.ask("WebDriver:PerformActions", actions=sources)
+
+    def press(self, key):
+        """Press and release a key, by its name such as ArrowRight."""
+        value = WEBDRIVER_KEYS[key]
+        self.act("key", {"type": "keyDown", "value": value}, {"type": "keyUp", "value": value})
+
+    def mouse(self, kind, x, y):
+        """Press, move or release the left button: mousePressed, mouseMoved or mouseReleased."""
+        actions = [{"type": "pointerMove", "x": round(x), "y": round(y), "duration": 0}]
+        if kind != "mouseMoved":
+            name = {"mousePressed": "pointerDown", "mouseReleased": "pointerUp"}[kind]
+            actions.append({"type": name, "button": 0})
+        self.act("pointer", *actions)
+
+    def close(self):
+        """End Firefox."""
+        with contextlib.suppress(Exception):
+            self.ask("Marionette:Quit", flags=["eForceQuit"])
+        self.stream.close()
+        self.socket.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        if self.process.poll() is None:
+            self.process.kill()

@@ -39,10 +39,11 @@ def drawn(browser, seeds, labels, codes=KEEP):
     wanted = json.dumps([*zip(seeds, labels, strict=True)])
     images = browser.run(
         f"""(async () => {{
-          sheets++; // the sheet need not be finished
+          small.surface = small.sheet = []; // they need not be finished
           const images = [];
           for (const [seed, label] of {wanted}) {{
-            const image = await ask({{ seeds: [seed, seed], walk: 0, label, codes: {codes} }});
+            const seeds = [seed, seed];
+            const image = await ask({{ seeds, place: [0, 0], label, codes: {codes} }});
             images.push([...image.pixels]);
           }}
           return images;
@@ -51,20 +52,32 @@ def drawn(browser, seeds, labels, codes=KEEP):
     return np.array(images, float)
 
 
-def expected(path, seeds, labels, codes=(), **said):
+def expected(path, seeds, labels, codes=(), place=None, **said):
     """Return what generate.py draws of these seeds and classes, (n, pixels) of 0 to 255.
 
-    `codes` are pairs of a column and its value; `said` is what flags say of the generator.
+    `codes` are pairs of a column and its value; `place`, (across, down), is one in the square
+    between four seeds, of which one image is drawn; `said` is what flags say of the generator.
     """
     model, about = files.open_generator(path, **said)
     draw.settle_range(model, about)
     labels = np.array(labels)
     chosen = points.generate_latent_points(about["latent"], seeds)
+    if place is not None:
+        chosen = in_square(chosen, place, about["latent"])[None]
     points.set_classes(chosen, labels, about)
     for column, value in codes:
         chosen[:, column] = value
     images = np.concatenate([*draw.draw_images(model, about, chosen, labels)])
-    return images.reshape(len(seeds), -1) * 255
+    return images.reshape(len(chosen), -1) * 255
+
+
+def in_square(corners, place, parts):
+    """Return the point (width,) at a place (across, down) between four, of which two are above."""
+    a, b, c, d = corners
+    across, down = place
+    above = points.between(a, b, across, parts)
+    below = points.between(c, d, across, parts)
+    return points.between(above, below, down, parts)
 
 
 def same(browser, path, labels, seeds=SEEDS, within=2):

@@ -3,7 +3,9 @@
 Without a browser: test_page_numbers.py and test_page_browser.py have one.
 """
 
+import base64
 import json
+import math
 import os
 import re
 import subprocess
@@ -14,7 +16,7 @@ import keras
 import page
 import pytest
 from conftest import ROOT
-from generators import glass, in_tmp_path, stranger  # noqa: F401
+from generators import INFOGAN, glass, in_tmp_path, stranger  # noqa: F401
 from keras import layers
 from pages import make, refused
 
@@ -32,6 +34,53 @@ def test_the_parts_of_a_page():
     for part in (page.TEMPLATE, page.ENGINE):
         lines = part.read_text(encoding="utf-8").splitlines()
         assert max(len(line) for line in lines) <= 100
+
+
+def test_weights_stand_in_pieces(tmp_path):
+    """WebKit takes up to 20 s to read one script of 17 MB."""
+    model = glass(1000)
+    text = make("g.h5").read_text(encoding="utf-8")
+    pieces = re.findall(r'<script class="weights" type="text/plain">(.*?)</script>', text)
+    assert len(pieces) == math.ceil(2 * model.count_params() / 45_000)
+    assert max(len(piece) for piece in pieces) <= 60_000
+    weights = b"".join(base64.b64decode(piece) for piece in pieces)
+    _, halves = page.page_steps.pack_weights(page.page_steps.make_steps(model)[0])
+    assert weights.endswith(halves)
+
+
+SUBJECTS = [
+    ({"data": {"name": "mnist.npz"}}, "digits"),
+    ({"data": {"name": "fashion_mnist"}, "class_names": [*"0123456789"]}, "clothes"),
+    ({"data": {"name": "cifar10.npz"}}, "small photographs"),
+    ({"data": {"name": "Emoji"}}, "emoji"),
+    ({"data": {"name": "mine"}, "class_names": [*"0123456789"]}, "digits"),
+    ({"class_names": [*"abcdefghij"]}, "characters"),
+    ({"class_names": ["cat", *"bcdefghij"]}, "pictures"),
+    ({"data": {"name": ["mnist"] * 2}}, "digits"),
+    ({"data": "mnist"}, "pictures"),
+    ({"data": {}}, "pictures"),
+    ({}, "pictures"),
+]
+
+
+@pytest.mark.parametrize(("said", "subject"), SUBJECTS)
+def test_what_is_drawn(said, subject):
+    glass(4, 10 if "class_names" in said else 0, **said)
+    assert content_of(make("g.h5"))["subject"] == subject
+
+
+def test_codes_are_called_by_what_they_do():
+    """By the larger of the rank correlations that evaluate.py measured, from 0.3 on."""
+    scores = {"code1_slant": 0.69, "code1_stroke": 0.17, "code2_slant": 0.43, "code2_stroke": -0.59}
+    glass(74, scores=scores, **INFOGAN)
+    assert content_of(make("g.h5"))["meanings"] == ["slant", "stroke width"]
+    scores = {"code1_slant": -0.29, "code1_stroke": float("nan"), "code2_slant": "0.9"}
+    glass(74, scores=scores, **INFOGAN)
+    assert content_of(make("g.h5"))["meanings"] == ["", ""]
+    glass(74, scores=[1], **INFOGAN)
+    assert content_of(make("g.h5"))["meanings"] == ["", ""]
+    glass(4)
+    assert content_of(make("g.h5"))["meanings"] == []
 
 
 # ---- files that do not describe themselves -------------------------------------------------------

@@ -27,7 +27,7 @@ from keras2_files import (
     mnist_generator,
     weights_of,
 )
-from pages import SEEDS, drawn, engine, expected, make, same
+from pages import SEEDS, drawn, engine, expected, in_square, make, same
 
 from sampling import points
 from sampling.describe import describe, leaf_layers
@@ -79,23 +79,30 @@ def disturb(model):
 # ---- points --------------------------------------------------------------------------------------
 
 
+PLACES = [[0, 0], [1, 0], [0, 1], [1, 1], [0.25, 0.75], [0.5, 0.5], [0.9, 0.2]]
+
+
 def test_seeds_are_those_of_numpy(bench):
-    """Points of seeds, and on the way between two, to the last bit but for the walk's sines."""
+    """Points of seeds, and between two and four, to the last bit but for the sines between them."""
     parts = [{"size": 3, "distribution": "uniform"}, {"size": 4, "distribution": "one-hot"}]
     parts += [{"size": 101, "distribution": "normal"}, {"size": 2, "distribution": "uniform"}]
     parts += [{"size": 700, "distribution": "normal"}]
     kinds = ("normal", "uniform", "one-hot")
     columns = {kind: points.part_columns(parts, kind) for kind in kinds}
     seeds = [*SEEDS, 12_345, 2**32 - 1, *range(100, 130)]
-    found, way = bench.run(
+    found, way, square = bench.run(
         f"""content = {json.dumps(columns)};
         [{seeds}.map(seed => [...latentPoint(seed)]),
-         [0, 0.3, 1].map(t => [...between(latentPoint(3), latentPoint(7), t)])]"""
+         [0, 0.3, 1].map(t => [...pointAt([3, 7], [t, 0])]),
+         {PLACES}.map(place => [...pointAt([3, 7, 8, 2], place)])]"""
     )
     np.testing.assert_array_equal(np.float32(found), points.generate_latent_points(parts, seeds))
     ends = points.generate_latent_points(parts, [3, 7])
     wanted = [points.between(*ends, t, parts) for t in (0, 0.3, 1)]
     np.testing.assert_allclose(way, wanted, rtol=0, atol=1e-6)
+    corners = points.generate_latent_points(parts, [3, 7, 8, 2])
+    wanted = [in_square(corners, place, parts) for place in PLACES]
+    np.testing.assert_allclose(square, wanted, rtol=0, atol=1e-6)
 
 
 # ---- whole generators ----------------------------------------------------------------------------
@@ -166,6 +173,25 @@ def test_a_model_of_odd_layers(browser, tmp_path):
     same(browser, path, [0, 3, 9, 5])
     kinds = browser.run("content.steps.map(step => step.kind)")
     assert kinds.count("Same") == 3 and kinds.count("BatchNormalization") == 2
+
+
+def test_the_square_between_four_seeds(browser):
+    path = ROOT / "pretrained/cgan_mnist.h5"
+    browser.open(make(path))
+    found = browser.run(
+        f"""(async () => {{
+          small.surface = small.sheet = [];
+          const images = [];
+          for (const place of {PLACES}) {{
+            const image = await ask({{ seeds: cornersFrom(1), place, label: 5, codes }});
+            images.push([...image.pixels]);
+          }}
+          return images;
+        }})()"""
+    )
+    wanted = [expected(path, [1, 2, 3, 4], [5], place=place)[0] for place in PLACES]
+    assert np.abs(np.array(found) - np.rint(wanted)).max() <= 1
+    assert np.std(wanted, axis=0).max() > 50  # no two are alike
 
 
 # ---- activations ---------------------------------------------------------------------------------
@@ -252,7 +278,7 @@ def test_an_image_takes_little_more_than_its_multiplications(browser):
     browser.open(make(ROOT / "pretrained/mnist_gan.h5"))
     image, loop = browser.run(
         f"""(async () => {{
-          sheets++;
+          small.surface = small.sheet = [];
           const blob = new Blob([{json.dumps(PLAIN_LOOP)}]);
           const other = new Worker(URL.createObjectURL(blob));
           const timeLoop = n => new Promise(done => {{
@@ -266,7 +292,7 @@ def test_an_image_takes_little_more_than_its_multiplications(browser):
           const images = [];
           const loops = [];
           for (let k = 0; k < 8; k++) {{
-            const image = await ask({{ seeds: [k, k], walk: 0, label: 0, codes }});
+            const image = await ask({{ seeds: [k, k], place: [0, 0], label: 0, codes }});
             images.push(image.milliseconds);
             loops.push(await timeLoop(n));
           }}

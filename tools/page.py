@@ -6,7 +6,7 @@
 The page is page.html, beside this file, with page_engine.js, which draws, and the generator put in:
 what it is and the steps it takes (page_steps.py), as JSON, and their weights, as base64. These are
 float16, those of each channel divided by the largest, which is kept as float32: so they lose a
-2,000th at most.
+2,000th at most. They stand in pieces, for WebKit takes up to 20 s to read a script of 17 MB.
 """
 
 import argparse
@@ -32,23 +32,75 @@ from sampling.program import plain
 TEMPLATE = Path(__file__).with_name("page.html")
 ENGINE = Path(__file__).with_name("page_engine.js")
 TUTORIALS = Path(__file__).with_name("tutorials.json")
+PIECE = 45_000  # bytes of weights in one script: 60,000 letters
+# What a page says that a generator draws, by a part of its data set's name; the first that fits.
+SUBJECTS = {
+    "fashion": "clothes",
+    "kmnist": "characters",
+    "emnist": "characters",
+    "mnist": "digits",
+    "digit": "digits",
+    "cifar": "small photographs",
+    "object": "objects",
+    "emoji": "emoji",
+    "face": "faces",
+    "celeb": "faces",
+}
+MEASURES = {"slant": "slant", "stroke": "stroke width"}  # of code1_slant, ... among the scores
 SCORES = ("frechet", "precision", "recall", "coverage", "agreement")
 
 fail = functools.partial(program.fail, "page.py")
 warn = functools.partial(program.warn, "page.py")
 
 
-def finite_scores(about):
-    """Return the scores of a generator that are numbers, a dict; {} where it has none."""
+def score_of(about, name):
+    """Return a score of a generator by its name, a finite float, or None where it has none."""
     scores = about.get("scores")
     if not isinstance(scores, dict):
-        return {}
-    found = {name: scores.get(name) for name in SCORES}
-    return {
-        name: score
-        for name, score in found.items()
-        if isinstance(score, float) and math.isfinite(score)
-    }
+        return None
+    score = scores.get(name)
+    if isinstance(score, float) and math.isfinite(score):
+        return score
+    return None
+
+
+def finite_scores(about):
+    """Return those of SCORES that a generator has, a dict."""
+    found = {name: score_of(about, name) for name in SCORES}
+    return {name: score for name, score in found.items() if score is not None}
+
+
+def code_meanings(about):
+    """Return for each code of an InfoGAN what it goes with most, as measured, or "".
+
+    A rank correlation below 0.3 is taken for none.
+    """
+    meanings = []
+    for k in range(1, len(code_columns(about)) + 1):
+        meaning = ""
+        strongest = 0.3
+        for measure, name in MEASURES.items():
+            strength = abs(score_of(about, f"code{k}_{measure}") or 0)
+            if strength >= strongest:
+                strongest = strength
+                meaning = name
+        meanings.append(meaning)
+    return meanings
+
+
+def subject(about):
+    """Return what a generator draws, a word for the page's title, by the data it was trained on."""
+    data = about.get("data")
+    name = str(data.get("name")).lower() if isinstance(data, dict) else ""
+    for part, word in SUBJECTS.items():
+        if part in name:
+            return word
+    names = about["class_names"]
+    if names == [*"0123456789"]:
+        return "digits"
+    if names and all(len(name) == 1 for name in names):
+        return "characters"
+    return "pictures"
 
 
 def describe(model, about):
@@ -66,6 +118,8 @@ def describe(model, about):
         "steps": steps,
         "singles": len(singles) // 4,  # how many weights are float32
         "scores": finite_scores(about),
+        "subject": subject(about),
+        "meanings": code_meanings(about),
         "kind": about["kind"],
         "shape": image_shape(model.output_shape),
         "classes": about["classes"],
@@ -83,13 +137,22 @@ def describe(model, about):
     return content, singles + halves
 
 
+def in_pieces(weights):
+    """Return the weights as base64 in scripts of PIECE bytes, each to be decoded by itself."""
+    pieces = [weights[start : start + PIECE] for start in range(0, len(weights), PIECE)]
+    return "\n".join(
+        f'<script class="weights" type="text/plain">{base64.b64encode(piece).decode()}</script>'
+        for piece in pieces
+    )
+
+
 def write_page(out, content, weights):
     """Write the page to the file `out`, whole or not at all."""
     # No text out of a generator's file may end the script that holds it.
     text = json.dumps(content).replace("<", "\\u003c")
     page = TEMPLATE.read_text(encoding="utf-8")
     page = page.replace("{{engine}}", ENGINE.read_text(encoding="utf-8"))
-    page = page.replace("{{weights}}", base64.b64encode(weights).decode())
+    page = page.replace("{{weights}}", in_pieces(weights))
     page = page.replace("{{content}}", text)  # last: a text may hold {{weights}}
     with program.replacing(out) as part:
         part.write_text(page, encoding="utf-8")

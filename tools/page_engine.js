@@ -72,6 +72,14 @@ function between(a, b, t) { // as in sampling/points.py: normal noise goes along
   return point;
 }
 
+// On the way between two seeds, or in the square that four have for corners, those above first.
+function pointAt(seeds, [across, down]) {
+  const corners = seeds.map(latentPoint);
+  const above = between(corners[0], corners[1], across);
+  if (seeds.length === 2) return above;
+  return between(above, between(corners[2], corners[3], across), down);
+}
+
 // ---- convolutions: every pixel of the input, a row of `depth` channels, is multiplied by the
 // kernel, a matrix, and the products are added up where they fall. Dense has a kernel of 1 x 1.
 
@@ -220,12 +228,16 @@ function take(step, results) { // a step, and return its result
   return STEPS[step.kind](step, ...inputs);
 }
 
-// ---- the weights: float32 and behind them float16, in base64
+// ---- the weights: float32 and behind them float16, in pieces of base64
 
-function bytesOf(text) {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let k = 0; k < binary.length; k++) bytes[k] = binary.charCodeAt(k);
+function bytesOf(pieces) {
+  const parts = pieces.map(atob);
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let begin = 0;
+  for (const part of parts) {
+    for (let k = 0; k < part.length; k++) bytes[begin + k] = part.charCodeAt(k);
+    begin += part.length;
+  }
   return bytes;
 }
 
@@ -259,11 +271,11 @@ function prepare(data) { // put the weights into the steps
   }
 }
 
-// Draw the point at `walk`, 0 to 1, on the way between two seeds; codes that are not null replace
-// its own. Returns the pixels, 0 to 255, row by row, and the codes.
-function draw({ seeds, walk, label, codes }) {
+// Draw the point at a place between two or four seeds, each number of it 0 to 1; codes that are not
+// null replace its own. Returns the pixels, 0 to 255, row by row, and the codes.
+function draw({ seeds, place, label, codes }) {
   const begin = performance.now();
-  const point = between(latentPoint(seeds[0]), latentPoint(seeds[1]), walk);
+  const point = pointAt(seeds, place);
   codes.forEach((code, k) => {
     if (code !== null) point[content.codes[k]] = code;
   });
