@@ -10,6 +10,7 @@ import copies
 import distribute
 import exercise
 import look
+import notebook
 import page as page_tool
 import pytest
 import stages
@@ -101,7 +102,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         return script
 
     tools = {"stages": stages, "distribute": distribute, "exercise": exercise, "page": page_tool}
-    tools |= {"look": look, "watch": watch}
+    tools |= {"look": look, "watch": watch, "notebook": notebook}
     for tool in (stages, distribute, exercise):
         monkeypatch.setattr(tool, "import_script", imported)
     programs = {path.relative_to(ROOT).as_posix(): path for path in PATHS.values()}
@@ -122,6 +123,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
             with monkeypatch.context() as patch, pytest.raises(UnderstoodError):
                 patch.setattr(files, "choose_snapshot", understood)  # of tools/page.py
                 patch.setattr(look, "find_script", understood)
+                patch.setattr(notebook, "make_notebook", understood)
                 patch.setattr(watch, "look_at_all", understood)
                 tools[Path(program).stem].main(arguments)
         else:

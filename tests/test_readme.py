@@ -12,6 +12,7 @@ import exercise
 import keras
 import look
 import matplotlib.pyplot as plt
+import notebook
 import numpy as np
 import page
 import pytest
@@ -86,6 +87,11 @@ def run_tool(name, arguments):
     if name == "look":
         look.main(arguments)
         assert Path(arguments[0], "look.png").exists()
+        return
+    if name == "notebook":
+        before = set(Path().glob("*.ipynb"))
+        notebook.main(arguments)
+        assert len(set(Path().glob("*.ipynb")) - before) == 1
         return
     if name == "watch":
         watch.main(arguments)
