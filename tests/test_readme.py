@@ -89,9 +89,9 @@ def run_tool(name, arguments):
         assert Path(arguments[0], "look.png").exists()
         return
     if name == "notebook":
-        before = set(Path().glob("*.ipynb"))
         notebook.main(arguments)
-        assert len(set(Path().glob("*.ipynb")) - before) == 1
+        [written] = Path().glob("*.ipynb")
+        written.unlink()  # or the next line that writes it would be refused
         return
     if name == "watch":
         watch.main(arguments)
