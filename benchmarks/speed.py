@@ -1,6 +1,6 @@
 """Time each script's training step against what its user would otherwise run.
 
-    python benchmarks/speed.py                         all, about half an hour on two CPU cores
+    python benchmarks/speed.py                         all, about an hour on two CPU cores
     python benchmarks/speed.py --scripts mnist_gan     this one; the others' results stay
     python benchmarks/speed.py --against FOLDER        the step of another checkout and this one's
 
