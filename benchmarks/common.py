@@ -14,7 +14,7 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 SCRIPTS = ["mnist_gan", "cifar10_gan", "cgan_mnist", "acgan_mnist", "infogan_mnist"]
-SCRIPTS += ["ebgan_mnist", "mlp_gan"]
+SCRIPTS += ["ebgan_mnist", "mlp_gan", "colour_gan", "infogan_labelled", "faces_gan"]
 
 
 def find(name, root=ROOT):

@@ -1,4 +1,4 @@
-"""The seven GANs in PyTorch: the same networks, losses, optimizers and updates per batch.
+"""The ten GANs in PyTorch: the same networks, losses, optimizers and updates per batch.
 
     batch = make_peer("mnist_gan", images, labels, n_batch=256)
     losses = batch()  # trains one batch; a tensor on the device
@@ -6,14 +6,14 @@
 A peer does the work of one `train_batch` of the script of its name, at that script's default
 settings, so that speed.py can time it. Real images are drawn with replacement from the uint8 images
 on the device and scaled there; latent points and labels are drawn there. D is always in training
-mode. Fakes for D come from G in inference mode, without gradients. In G's update D's
-BatchNormalization looks at the batch but keeps its running averages, and D's weights get no
-gradients.
+mode. Fakes for D come from G without gradients, in inference mode (in infogan_labelled in training
+mode). In G's update D's BatchNormalization looks at the batch but keeps its running averages, and
+D's weights get no gradients.
 
 What differs, without a layer or an update more or less:
-- For a strided 3x3 convolution of an even image Keras pads on the right and below, PyTorch on the
-  left and above; so with a strided 5x5 transposed convolution. The one network is the mirror image
-  of the other.
+- For a strided 3x3 or 5x5 convolution of an even image Keras pads more on the right and below,
+  PyTorch on the left and above; so with a strided 5x5 transposed convolution. The one network is
+  the mirror image of the other.
 - Adam's epsilon is added after the correction of the bias, in Keras before it. For an embedding
   Keras's Adam adds the squares of a label's gradients, PyTorch's squares their sum.
 - The running averages of BatchNormalization are of the unbiased variance.
@@ -46,10 +46,12 @@ def leaky_relu(slope=0.2):
     return nn.LeakyReLU(slope, inplace=True)
 
 
-def batch_norm(size, dimensions, momentum=0.99):
+def batch_norm(size, dimensions, momentum=0.99, scale=True):
     """Build BatchNormalization; `momentum` is Keras's, the part of the old average that stays."""
     layer = nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm1d
     layer = layer(size, eps=1e-3, momentum=1 - momentum)
+    if not scale:
+        layer.register_parameter("weight", None)
     layer.num_batches_tracked = None  # a counter that nothing reads, but each batch would raise
     return layer
 
@@ -192,10 +194,10 @@ class Setup:
 
         return run
 
-    def inference(self, g):
-        """Return a function that runs G in inference mode and without gradients."""
+    def inference(self, g, training=False):
+        """Return a function that runs G without gradients, in inference mode or in training's."""
         forward = self.part(lambda *inputs: g(*inputs))
-        norms = batch_norms(g)
+        norms = [] if training else batch_norms(g)
 
         @torch.no_grad()
         def run(*inputs):
@@ -265,6 +267,30 @@ def mnist_gan(setup):
     return batch
 
 
+def update_in_turn(setup, d, g, n_real):
+    """Updates of D on n_real real images in [-1, 1], then on as many fakes; one of G on a batch."""
+    d = setup.place(d)
+    g = setup.place(g)
+    d_adam = setup.adam(2e-4, d)
+    g_adam = setup.adam(2e-4, g)
+    frozen = freezer(d)
+    fakes = setup.inference(g)
+    d_losses1 = setup.part(lambda real: reported(bce(d(real), 1)))
+    d_losses2 = setup.part(lambda fake: reported(bce(d(fake), 0)))
+    g_losses = setup.part(lambda z: reported(bce(d(g(z)), 1)))
+
+    def batch():
+        X_real, _ = setup.real(n_real, -1, 1)
+        d_loss1 = update(d_adam, d_losses1(X_real))
+        X_fake = fakes(setup.noise(n_real))
+        d_loss2 = update(d_adam, d_losses2(X_fake))
+        with frozen():
+            g_loss = update(g_adam, g_losses(setup.noise(setup.n_batch)))
+        return torch.cat([d_loss1, d_loss2, g_loss])
+
+    return batch
+
+
 def cifar10_gan(setup):
     """Updates of D on half a batch of real images, then on half a batch of fakes; one of G."""
     d = nn.Sequential(  # image (n, 3, 32, 32) in [-1, 1]
@@ -279,28 +305,7 @@ def cifar10_gan(setup):
         *(conv_transpose(128, 128, 4), leaky_relu()),  # 128x32x32
         *(conv(128, 3, 3), nn.Tanh()),
     )
-    d = setup.place(d)
-    g = setup.place(g)
-    n_batch = setup.n_batch
-    half_batch = n_batch // 2
-    d_adam = setup.adam(2e-4, d)
-    g_adam = setup.adam(2e-4, g)
-    frozen = freezer(d)
-    fakes = setup.inference(g)
-    d_losses1 = setup.part(lambda real: reported(bce(d(real), 1)))
-    d_losses2 = setup.part(lambda fake: reported(bce(d(fake), 0)))
-    g_losses = setup.part(lambda z: reported(bce(d(g(z)), 1)))
-
-    def batch():
-        X_real, _ = setup.real(half_batch, -1, 1)
-        d_loss1 = update(d_adam, d_losses1(X_real))
-        X_fake = fakes(setup.noise(half_batch))
-        d_loss2 = update(d_adam, d_losses2(X_fake))
-        with frozen():
-            g_loss = update(g_adam, g_losses(setup.noise(n_batch)))
-        return torch.cat([d_loss1, d_loss2, g_loss])
-
-    return batch
+    return update_in_turn(setup, d, g, setup.n_batch // 2)
 
 
 def cgan_mnist(setup):
@@ -550,6 +555,98 @@ def mlp_gan(setup, real_target=0.9):
         return torch.cat([d_report, g_loss])
 
     return batch
+
+
+def colour_gan(setup):
+    """Updates of D on a batch of real images, then on a batch of fakes; one of G."""
+    d = nn.Sequential(  # image (n, 3, 32, 32), or (n, 3072), in [-1, 1]
+        *(nn.Flatten(), nn.Linear(3072, 512), leaky_relu()),
+        *(nn.Linear(512, 256), leaky_relu(), nn.Linear(256, 1)),
+    )
+    g = nn.Sequential(
+        *(nn.Linear(100, 256), leaky_relu(), batch_norm(256, 1, 0.8)),
+        *(nn.Linear(256, 512), leaky_relu(), batch_norm(512, 1, 0.8)),
+        *(nn.Linear(512, 1024), leaky_relu(), batch_norm(1024, 1, 0.8)),
+        *(nn.Linear(1024, 3072), nn.Tanh()),
+    )
+    return update_in_turn(setup, d, g, setup.n_batch)
+
+
+def infogan_labelled(setup):
+    """One update of D on a batch of real images and one of fakes with their labels, one of G."""
+    trunk = nn.Sequential(  # image (n, 1, 28, 28) in [0, 1]
+        *(conv(1, 64, 4, 2), leaky_relu(0.01), conv(64, 128, 4, 2), leaky_relu(0.01)),  # 128x7x7
+        *(nn.Flatten(), nn.Linear(6272, 1024), leaky_relu(0.01)),
+    )
+    shared = nn.Sequential(nn.Linear(1024, 128), leaky_relu(0.01))
+    codes = nn.Sequential(nn.Linear(128, 2), nn.Sigmoid())
+    d = Heads(trunk, nn.Linear(1024, 1), Heads(shared, nn.Linear(128, N_CLASSES), codes))
+    g = []
+    for n_in, n_out in ((50, 1024), (1024, 6272)):
+        g += [nn.Linear(n_in, n_out), nn.ReLU(inplace=True)]
+        g += [batch_norm(n_out, 1, scale=False), nn.ReLU(inplace=True)]
+    g = nn.Sequential(
+        *(*g, nn.Unflatten(1, (128, 7, 7))),
+        *(conv_transpose(128, 64, 4), batch_norm(64, 2, scale=False), nn.ReLU(inplace=True)),
+        *(conv_transpose(64, 1, 4), nn.Sigmoid()),  # 1x28x28
+    )
+    d = setup.place(d)
+    g = setup.place(g)
+    n_batch = setup.n_batch
+    d_adam = setup.adam(1e-4, d, beta_1=0.9)
+    g_adam = setup.adam(1e-3, g, beta_1=0.9)
+    frozen = freezer(d)
+    one_hot = torch.eye(N_CLASSES, device=setup.device)
+
+    def latent_points(labels):
+        codes = setup.noise(n_batch, 2)
+        return torch.cat(
+            [one_hot.index_select(0, labels), codes, setup.noise(n_batch, 38)], 1
+        ), codes
+
+    def losses(image, target, labels, codes):
+        valid, (classes, found) = d(image)
+        class_loss = F.cross_entropy(classes.float(), labels)
+        return bce(valid, target), class_loss, F.mse_loss(found.float(), codes)
+
+    def d_losses(real, fake, labels, codes):
+        d_real, cr, _ = losses(real, 1, labels, codes)
+        d_fake, cf, con = losses(fake, 0, labels, codes)
+        d_loss = (d_real + d_fake) / 2
+        return reported(d_loss + (cf + cr) / 2 + con, d_loss, cf, cr, con)
+
+    def g_losses(z, labels, codes):
+        g_loss, cf, con = losses(g(z), 1, labels, codes)
+        return reported(g_loss + cf / 2 + con, g_loss)
+
+    fakes = setup.inference(g, training=True)
+    d_losses = setup.part(d_losses)
+    g_losses = setup.part(g_losses)
+
+    def batch():
+        X_real, ix = setup.real(n_batch, 0, 1)
+        labels = setup.labels.index_select(0, ix)
+        z, codes = latent_points(labels)
+        d_report = update(d_adam, d_losses(X_real, fakes(z), labels, codes))
+        z, codes = latent_points(labels)
+        with frozen():
+            g_loss = update(g_adam, g_losses(z, labels, codes))
+        return torch.cat([d_report[:1], g_loss, d_report[1:]])
+
+    return batch
+
+
+def faces_gan(setup):
+    """Updates of D on half a batch of real images, then on half a batch of fakes; one of G."""
+    d = [conv(3, 128, 5), leaky_relu()]  # image (n, 3, 80, 80) in [-1, 1]
+    for _ in range(4):  # 40x40, 20x20, 10x10, 5x5
+        d += [conv(128, 128, 5, 2), leaky_relu()]
+    d = nn.Sequential(*d, nn.Flatten(), nn.Dropout(0.4), nn.Linear(3200, 1))
+    g = [nn.Linear(100, 3200), leaky_relu(), nn.Unflatten(1, (128, 5, 5))]
+    for _ in range(4):  # 10x10, 20x20, 40x40, 80x80
+        g += [conv_transpose(128, 128, 4), leaky_relu()]
+    g = nn.Sequential(*g, conv(128, 3, 5), nn.Tanh())
+    return update_in_turn(setup, d, g, setup.n_batch // 2)
 
 
 def make_peer(

@@ -1,6 +1,6 @@
 """Time each script's training step against what its user would otherwise run.
 
-    python benchmarks/speed.py                         all, about half an hour on two CPU cores
+    python benchmarks/speed.py                         all, about an hour on two CPU cores
     python benchmarks/speed.py --scripts mnist_gan     this one; the others' results stay
     python benchmarks/speed.py --against FOLDER        the step of another checkout and this one's
 
@@ -18,7 +18,7 @@ comes with many cores, all of a script's processes compile at once, and it says 
 A ratio is the median over the rounds of the ratio within a round: these machines are shared, and
 two figures of one round share the moment. FLOP are those of the layers' products, counted from the
 models; Adam, activations, Dropout and normalisation are not in them. An epoch is one of 60,000
-images (CIFAR-10: 50,000).
+images (in colour: 50,000).
 
 Writes results/speed.csv and results/speed.png. --against prints its figures and writes nothing:
 for each script the median of this checkout's seconds a batch over the other's in the same round.
@@ -48,7 +48,7 @@ FORMS = {  # of PyTorch: the arguments of make_peer
 }
 GPU_FORMS = {"CUDA graph": {"graphed": True, "channels_last": True}}
 WITHOUT_XLA = "without XLA"
-EPOCH = {"cifar10_gan": 50_000}  # images; the others 60,000
+EPOCH = {"cifar10_gan": 50_000, "colour_gan": 50_000, "faces_gan": 50_000}  # images
 PEAK_SIZE = 4096
 
 
@@ -219,7 +219,7 @@ def batch_flop(script, given):
     n = given["n_batch"]
     fakes = n  # that G draws for D
     seen = 2 * n  # images that D is updated on
-    if name in ("mnist_gan", "cifar10_gan", "acgan_mnist"):  # in halves
+    if name in ("mnist_gan", "cifar10_gan", "acgan_mnist", "faces_gan"):  # in halves
         fakes = n / 2
         seen = n
     d_model = given["d_model"]
@@ -288,7 +288,7 @@ def find_forms(name):
     forms = list(FORMS)
     if on_gpu():
         forms += GPU_FORMS
-    if name in ("cgan_mnist", "ebgan_mnist", "mlp_gan"):  # they have no convolutions
+    if name in ("cgan_mnist", "ebgan_mnist", "mlp_gan", "colour_gan"):  # they have no convolutions
         forms = [form for form in forms if not form.endswith("channels-last")]
     return forms
 

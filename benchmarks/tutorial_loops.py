@@ -5,8 +5,10 @@ As published, a batch draws with NumPy, generates fakes with `predict`, and upda
 batch and moves its running averages. `predict` is told not to print; nothing else had to change,
 since these composites move G alone without D being frozen.
 
-The losses of infogan_mnist.py (which has the paper's continuous codes) and of ebgan_mnist.py (a
-paper) are put together in models of their own, for `train_on_batch` to take.
+The losses of infogan_mnist.py (which has the paper's continuous codes), of infogan_labelled.py
+(written for TensorFlow 1, without Keras' loops) and of ebgan_mnist.py (a paper) are put together in
+models of their own, for `train_on_batch` to take. In infogan_labelled.py's tutorial G is in
+training mode where it draws D's fakes. `predict` has no such mode, so there G is called.
 """
 
 import common
@@ -39,17 +41,21 @@ def mnist_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
     return batch
 
 
-def cifar10_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
-    half = n // 2
+def update_in_turn(g_model, d_model, gan_model, images, n_real, n, latent_dim):
+    """Update D on n_real real images, then on as many fakes; G on n points."""
 
     def batch():
-        X_real = draw_images(images, half)
-        d_model.train_on_batch(X_real, np.ones((half, 1)))
-        X_fake = g_model.predict(np.random.randn(half, latent_dim), verbose=0)
-        d_model.train_on_batch(X_fake, np.zeros((half, 1)))
+        X_real = draw_images(images, n_real)
+        d_model.train_on_batch(X_real, np.ones((n_real, 1)))
+        X_fake = g_model.predict(np.random.randn(n_real, latent_dim), verbose=0)
+        d_model.train_on_batch(X_fake, np.zeros((n_real, 1)))
         gan_model.train_on_batch(np.random.randn(n, latent_dim), np.ones((n, 1)))
 
     return batch
+
+
+def cifar10_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
+    return update_in_turn(g_model, d_model, gan_model, images, n // 2, n, latent_dim)
 
 
 def cgan_mnist(g_model, d_model, gan_model, images, labels, n, latent_dim):
@@ -152,6 +158,44 @@ def mlp_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
         gan_model.train_on_batch(np.random.randn(n, latent_dim), np.ones((n, 1)))
 
     return batch
+
+
+def colour_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
+    return update_in_turn(g_model, d_model, gan_model, images, n, n, latent_dim)
+
+
+def infogan_labelled(g_model, d_model, gan_model, images, labels, n, latent_dim):
+    real = keras.Input(images.shape[1:])
+    fake = keras.Input(images.shape[1:])
+    p_real, class_real, _ = d_model(real)
+    both = keras.Model([real, fake], [p_real, class_real, *d_model(fake)])
+    bce = "binary_crossentropy"
+    ce = "categorical_crossentropy"
+    losses = [bce, ce, bce, ce, "mean_squared_error"]
+    both.compile(loss=losses, loss_weights=[0.5, 0.5, 0.5, 0.5, 1], optimizer=d_model.optimizer)
+    one_hot = np.eye(10)
+    ones = np.ones((n, 1))
+    zeros = np.zeros((n, 1))
+
+    def latent_points(category):
+        codes = np.random.randn(n, 2)
+        return np.hstack([category, codes, np.random.randn(n, latent_dim)]), codes
+
+    def batch():
+        X_real, y_real = draw_real(images, labels, n)
+        category = one_hot[y_real[:, 0]]
+        points, codes = latent_points(category)
+        X_fake = np.asarray(g_model(points, training=True))
+        y = [ones, category, zeros, category, codes]
+        both.train_on_batch([X_real, X_fake], y)
+        points, codes = latent_points(category)
+        gan_model.train_on_batch(points, [ones, category, codes])
+
+    return batch
+
+
+def faces_gan(g_model, d_model, gan_model, images, labels, n, latent_dim):
+    return update_in_turn(g_model, d_model, gan_model, images, n // 2, n, latent_dim)
 
 
 def make_loop(script, given):

@@ -433,3 +433,22 @@ def test_bfloat16_trains_nearly_as_float32(name, eagerly):
     assert losses[0].dtype == losses[1].dtype == np.float32
     assert not np.array_equal(*losses)
     np.testing.assert_allclose(*losses, rtol=0.07, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["infogan_mnist", "infogan_labelled", "mlp_gan"])
+def test_adam_alone_is_compiled_where_it_is_much_of_a_batch(name, monkeypatch):
+    """On a CPU: the two updates, and nothing else. On a GPU the batch is compiled as a whole."""
+
+    def compiled_operations(gpus):
+        script, handed = prepare(name)
+        monkeypatch.setattr(script, "GPUS", gpus)
+        graph = compiled_loop(script, handed).get_concrete_function().graph
+        functions = graph.as_graph_def().library.function
+        parts = [part for part in functions if part.attr["_XlaMustCompile"].b]
+        return [{node.op for node in part.node_def} for part in parts]
+
+    updates = compiled_operations([])
+    assert len(updates) == 2
+    for operations in updates:
+        assert "Sqrt" in operations and not operations & {"MatMul", "Conv2D"}
+    assert compiled_operations(["a GPU"]) == []
