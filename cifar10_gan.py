@@ -709,7 +709,7 @@ def compiled(optimizer):
         def apply(*gradients):
             type(optimizer).apply(optimizer, gradients, weights)  # a second training begins afresh
 
-        tf.function(apply, jit_compile=True)(*gradients)
+        tf.function(apply, jit_compile=True, autograph=False)(*gradients)
 
     return apply_compiled
 

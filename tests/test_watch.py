@@ -183,14 +183,18 @@ def test_an_open_page_notices_that_it_was_written_anew(tmp_path, browser, monkey
             assert browser.run("document.querySelector('.now').textContent") == "epoch 1"
             write_run(run, LEVEL * 75, n_grids=2)
         elif len(looks) == 1:
-            deadline = time.monotonic() + 20
-            while browser.run("document.querySelector('.now')?.textContent") != "epoch 2":
-                assert time.monotonic() < deadline
+            wait_for("epoch 2")
             write_run(run, LEVEL * 120, n_grids=4)
         looks.append(seconds)
 
+    def wait_for(epoch):
+        deadline = time.monotonic() + 20
+        while browser.run("document.querySelector('.now')?.textContent") != epoch:
+            assert time.monotonic() < deadline
+
     monkeypatch.setattr(watch.time, "sleep", go_on)
     watch.main([str(run), "--follow"])
+    wait_for("epoch 4")
     assert looks == [0.3, 0.3]
     assert content_of(run / "watch.html")["follow"] is False
     assert content_of(run / "watch.html")["runs"][0]["state"] == "complete"
