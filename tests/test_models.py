@@ -317,7 +317,10 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("name, flags", [(n, ()) for n in SCRIPTS] + [(n, f) for n, *f in VARIANTS])
-def test_compiled_step_equals_the_plain_loop(name, flags, monkeypatch):
+def test_compiled_step_equals_the_plain_loop(name, flags, monkeypatch, request):
+    """Compiled with the defaults; with flags the same code as Python, which is sooner done."""
+    if flags:
+        request.getfixturevalue("eagerly")
     growing = ("infogan_labelled", "acgan_mnist")  # where classes are learned rounding grows fast
     n_steps = 2 if name in growing else N_STEPS
 
