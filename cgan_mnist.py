@@ -703,8 +703,10 @@ def compiled(apply):
     """Return an optimizer's apply(gradients, weights), compiled by XLA."""
 
     def apply_compiled(gradients, weights):
-        update = tf.function(lambda *gradients: apply(gradients, weights), jit_compile=True)
-        update(*gradients)
+        def update(*gradients):
+            apply(gradients, weights)
+
+        tf.function(update, autograph=False, jit_compile=True)(*gradients)
 
     return apply_compiled
 
