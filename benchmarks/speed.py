@@ -154,6 +154,8 @@ class Worker:
         self.first_call_s = self.read()["first_call_s"]
         self.ask(1)  # the second call can still allocate
         self.n = max(1, round(1 / self.ask(1)))  # batches a round, about a second's worth
+        if self.n > 1:
+            self.ask(self.n)  # XLA compiles a loop over another number of batches anew
 
     def read(self):
         line = self.process.stdout.readline()
