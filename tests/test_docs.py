@@ -17,6 +17,7 @@ import test_tutorials
 from conftest import ROOT
 from documents import PAGES, anchors, commands, links
 from helpers import PATHS
+from test_notebook import notebooks
 
 import evaluate
 import generate
@@ -117,6 +118,8 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
                     imported(programs[program]).main(arguments)
         elif program == "tools/exercise.py" and len(arguments) == 1:  # lists those of a script
             exercise.main(arguments)
+        elif program == "tools/notebook.py":
+            notebooks.main(arguments)
         elif program.startswith("tools/"):
             with monkeypatch.context() as patch, pytest.raises(UnderstoodError):
                 patch.setattr(files, "choose_snapshot", understood)  # of tools/page.py

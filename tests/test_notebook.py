@@ -216,6 +216,7 @@ def test_it_runs_from_top_to_bottom_and_a_run_goes_on(notebook, tmp_path, monkey
     for epoch, cell in ((1, grids), (2, again)):
         printed, (grid, losses) = outputs_of(cell)
         assert printed == f"runs/mnist_gan/generator_model_{epoch:03d}.h5\n"
-        assert grid.shape == (600, 600) and grid.std() > 1 and losses.std() > 1
+        assert grid.shape == (600, 600) and losses.std() > 1
+        assert len(np.unique(grid[2:58, 2:58])) > 3  # greys within the frame of the first image
         with Image.open(run / f"generated_plot_e{epoch:03d}.png") as picture:
             assert np.array_equal(grid, np.asarray(picture.convert("L")))

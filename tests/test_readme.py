@@ -19,6 +19,7 @@ import stages
 from conftest import ROOT
 from documents import blocks_of_ci, code_spans, commands, commands_in
 from helpers import DIGITS, PATHS, SMALLEST, data_of, learned, moved, values
+from test_notebook import notebooks
 
 import evaluate
 import generate
@@ -43,7 +44,7 @@ def test_the_readme_has_the_commands_that_ci_runs():
     assert test.splitlines()[-1].startswith("python -m pytest tests")
     programs = {program for program, _ in COMMANDS}
     assert {path.relative_to(ROOT).as_posix() for path in PATHS.values()} < programs
-    assert {"evaluate.py", "generate.py", "tools/stages.py"} < programs
+    assert {"evaluate.py", "generate.py", "tools/notebook.py", "tools/stages.py"} < programs
 
 
 def test_files_that_are_named_exist():
@@ -81,6 +82,11 @@ def run_tool(name, arguments):
         page.main(arguments)
         [written] = set(Path().rglob("*.html")) - before
         assert written.stat().st_size > 2**20
+        return
+    if name == "notebook":
+        before = set(Path().glob("*.ipynb"))
+        notebooks.main(arguments)
+        assert set(Path().glob("*.ipynb")) > before
         return
     if name == "look":
         look.main(arguments)

@@ -43,7 +43,12 @@ INSTALL = """\
 Where they are installed already the next line changes nothing. Where it installs another TensorFlow
 and one was imported before, restart the session (Runtime, Restart session) and begin again here.
 That the kernel may have to be restarted `%pip` says every time."""
-HEADINGS = {  # what stands above a function, where a script has it
+HEADINGS = {  # what stands above a function, or another part of the script, where there is one
+    "imports": """\
+## Imports and settings
+
+In quotes stands how the script is started as a program. What TensorFlow then writes in red are
+notes, where a line begins with I, or warnings, W.""",
     "define_discriminator": """\
 ## The discriminator
 
@@ -98,13 +103,6 @@ From here on these are the lines with which the tutorials end. To see first whet
 1 in the place of {epochs}."""
 MODELS_TEXT = """\
 The models, and what is in them:"""
-DATA = """\
-The data: without a path those that Keras downloads. `load_real_samples("digits.npz")` reads a file
-with {arrays}, and the path of a folder the pictures in it{classes}. On
-Colab a file lies beside the notebook once it was uploaded in the panel Files."""
-OWN_DATA = """\
-The data: put the path of your pictures, a folder or an `.npz` file with {arrays}, in the place of
-`FOLDER`. On Colab a file lies beside the notebook once it was uploaded in the panel Files."""
 DRIVE = """\
 The files of a run go into the folder `runs/{name}`. On Colab they are lost with the session unless
 they lie in your Drive. To have them there remove the three `#`:"""
@@ -112,11 +110,18 @@ DRIVE_CODE = """\
 # from google.colab import drive
 # drive.mount("/content/drive")
 # %cd /content/drive/MyDrive"""
+DATA = """\
+The data: without a path those that Keras downloads. `load_real_samples("/content/digits.npz")`
+reads a file with {arrays}, and the path of a folder the pictures in it{classes}. On Colab files
+that were uploaded in the panel Files lie in `/content`."""
+OWN_DATA = """\
+The data: put the path of your pictures, a folder or an `.npz` file with {arrays}, in the place of
+`FOLDER`. On Colab files that were uploaded in the panel Files lie in `/content`."""
 RESUME = """\
 Only to go on with a run that was stopped, in this session or in an earlier one: run the cells
 above, then this one without its `#`, and leave out the next. The folder is the one that the
 training named. Where `load_real_samples` was given a path, `"--data"` and the path belong into the
-list, too, and for more epochs `"--epochs", "{more}"`. Stopped again, it saves first."""
+list, too, and for more epochs `"--epochs", "{more}"`. If you stop this one it saves first."""
 TRAIN = """\
 The training. After {when} it saves a grid and G. If you stop the cell it ends at once; its last
 checkpoint is then at most a minute old. If you run it once more it trains the same models on, as a
@@ -352,6 +357,8 @@ def training_cells(tree, losses):
     cells = [
         text_cell(TRAINING.format(epochs=epochs)),
         code_cell(f"latent_dim = {defaults['latent_dim']}\nn_epochs = {epochs}"),
+        text_cell(DRIVE.format(name=name)),
+        code_cell(DRIVE_CODE),
     ]
     parameters = parameters_of(tree, "define_discriminator")
     models = model_cells(parameters)
@@ -361,8 +368,6 @@ def training_cells(tree, losses):
     else:
         cells += models + data
     cells += [
-        text_cell(DRIVE.format(name=name)),
-        code_cell(DRIVE_CODE),
         text_cell(RESUME.format(more=2 * epochs)),
         code_cell(f'# main(["--resume", "--out", "runs/{name}"])'),
     ]
