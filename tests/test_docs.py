@@ -10,7 +10,6 @@ import copies
 import distribute
 import exercise
 import look
-import notebook
 import page as page_tool
 import pytest
 import stages
@@ -19,6 +18,7 @@ import watch
 from conftest import ROOT
 from documents import PAGES, anchors, commands, links
 from helpers import PATHS
+from test_notebook import notebooks
 
 import evaluate
 import generate
@@ -102,7 +102,7 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         return script
 
     tools = {"stages": stages, "distribute": distribute, "exercise": exercise, "page": page_tool}
-    tools |= {"look": look, "watch": watch, "notebook": notebook}
+    tools |= {"look": look, "watch": watch}
     for tool in (stages, distribute, exercise):
         monkeypatch.setattr(tool, "import_script", imported)
     programs = {path.relative_to(ROOT).as_posix(): path for path in PATHS.values()}
@@ -119,11 +119,12 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
                     imported(programs[program]).main(arguments)
         elif program == "tools/exercise.py" and len(arguments) == 1:  # lists those of a script
             exercise.main(arguments)
+        elif program == "tools/notebook.py":
+            notebooks.main(arguments)
         elif program.startswith("tools/"):
             with monkeypatch.context() as patch, pytest.raises(UnderstoodError):
                 patch.setattr(files, "choose_snapshot", understood)  # of tools/page.py
                 patch.setattr(look, "find_script", understood)
-                patch.setattr(notebook, "make_notebook", understood)
                 patch.setattr(watch, "look_at_all", understood)
                 tools[Path(program).stem].main(arguments)
         else:

@@ -1,4 +1,4 @@
-"""What the tools do with a training script: import it, and put something in the place of `train`.
+"""What tools do with a training script: read it, import it, put something in the place of `train`.
 
 `given` are the arguments that the script's `main` gives to its `train`, by name: g_model, d_model,
 gan_model, dataset, latent_dim, run, ...
@@ -15,15 +15,21 @@ PARTS = {"generate_real_samples", "save_plot", "summarize_performance", "make_tr
 PARTS |= {"train", "main"}
 
 
-def import_script(path):
-    """Import a training script from its path; raise ValueError where it is none."""
+def read_script(path):
+    """Return the syntax tree of a training script; raise ValueError where the file is none."""
     try:
-        body = ast.parse(path.read_bytes()).body
+        tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is no Python file: {error}") from None
-    missing = PARTS - {part.name for part in body if isinstance(part, ast.FunctionDef)}
+    missing = PARTS - {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
     if missing:
         raise ValueError(f"{path} is no training script: no function {', '.join(sorted(missing))}")
+    return tree
+
+
+def import_script(path):
+    """Import a training script from its path; raise ValueError where it is none."""
+    read_script(path)
     sys.path.insert(0, str(path.parent))  # where the script, started alone, would look for others
     spec = importlib.util.spec_from_file_location(path.stem, path)
     script = importlib.util.module_from_spec(spec)
