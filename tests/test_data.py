@@ -86,6 +86,21 @@ def test_data_that_cannot_be_used_gets_one_line(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+def test_images_of_your_own_are_not_tested_with_those_of_mnist(monkeypatch):
+    """Where the tutorial's lines were given own data, of which the run knows no file."""
+    script = importlib.import_module("infogan_labelled")
+    rng = np.random.default_rng(2)
+    own, mnist, test = rng.integers(0, 256, (3, 20, 28, 28, 1), np.uint8)
+    labels = np.arange(20, dtype=np.int32) % 10
+    loaded = [(images[..., 0], labels) for images in (mnist, test)]
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: loaded)
+    digits = [str(k) for k in range(10)]
+    for images, names, expected in ((own, [*"abcdefghij"], own), (mnist, digits, test)):
+        X, y = script.load_test_samples([images, labels, names], 15)
+        np.testing.assert_array_equal(X, expected[:15] / np.float32(255))
+        assert y.tolist() == labels[:15].tolist()
+
+
 def test_classes_are_named_where_they_are_not_their_numbers(train, eagerly, capsys):
     flags = ["--batch-size", 4, "--epochs", 1, "--steps-per-epoch", 1]
     x, y = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 4

@@ -77,9 +77,8 @@ def define_discriminator(in_shape=(28, 28, 1), n_classes=10):
     category = layers.Dense(n_classes, activation="softmax", name="category", dtype="float32")(x)
     codes = layers.Dense(N_CODES, activation="sigmoid", name="codes", dtype="float32")(x)
     model = keras.Model(in_image, [real, category, codes], name="discriminator")
-    optimizer = keras.optimizers.Adam(learning_rate=0.0001)
     losses = ["binary_crossentropy", "categorical_crossentropy", "mean_squared_error"]
-    model.compile(loss=losses, optimizer=optimizer)
+    model.compile(loss=losses, optimizer=keras.optimizers.Adam(learning_rate=0.0001))
     return model
 
 
@@ -139,7 +138,9 @@ def load_test_samples(dataset, n_samples, path=None):
     images, labels, names = dataset
     try:
         if path is None:
-            _, (X, y) = download(DATASET)
+            (real, _), (X, y) = download(DATASET)
+            if not np.array_equal(np.squeeze(images), real):  # they are of other data
+                raise Refusal
         else:
             X = read_array(path, ["x_test"])
             y = read_array(path, ["y_test"])
@@ -220,9 +221,8 @@ def summarize_performance(epoch, g_model, d_model, dataset, latent_dim, n_sample
     names = dataset[2]
     n_classes = len(names)
     X_real, labels = load_test_samples(dataset, n_samples, run.settings.data)
-    category = tf.one_hot(labels, n_classes)
     _, codes, noise = generate_latent_points(latent_dim, len(labels), n_classes, run.grid_seed)
-    X_fake, y_fake = generate_fake_samples(g_model, category, codes, noise)
+    X_fake, y_fake = generate_fake_samples(g_model, tf.one_hot(labels, n_classes), codes, noise)
     y_real = tf.ones_like(y_fake)
     p_real, class_real, _ = d_model(X_real, training=False)
     p_fake, class_fake, _ = d_model(X_fake, training=False)
