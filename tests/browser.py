@@ -126,6 +126,8 @@ class Browser:
         deadline = time.monotonic() + 60
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self.read(deadline))
+        while self.run("document.readyState") != "complete":  # the event was the last page's
+            assert time.monotonic() < deadline
 
     def run(self, expression, seconds=60):
         """Evaluate JavaScript in the page, wait for a promise, and return its value."""

@@ -74,6 +74,7 @@ def test_the_notebook_is_valid_and_names_its_kernel(name, notebook):
     nbformat.validate(made)
     assert made.metadata.kernelspec.name == "python3"
     assert made.metadata.language_info.name == "python"
+    assert [cell.id for cell in made.cells] == [f"cell-{k:02d}" for k in range(len(made.cells))]
     [hidden] = [cell for cell in made.cells if cell.metadata.get("cellView") == "form"]
     assert hidden.source.startswith("# @title") and "class Run" in hidden.source
     assert hidden.metadata.jupyter.source_hidden
