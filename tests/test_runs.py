@@ -171,6 +171,18 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, train, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_a_run_that_was_prolonged_goes_on_to_the_same_end(train, eagerly, tmp_path, monkeypatch):
+    """--resume, which a stopped run names, needs no --epochs again."""
+    train("mlp_gan", *SMALL, "--epochs", 1, "--out", "run")
+    script = importlib.import_module("mlp_gan")
+    with monkeypatch.context() as patch:
+        patch.setattr(script.Run, "save_or_stop", lambda run, i: sys.exit(130))
+        with pytest.raises(SystemExit):
+            train("mlp_gan", "--resume", "--epochs", 3, "--out", "run")
+    train("mlp_gan", "--resume", "--out", "run")
+    assert losses_of(tmp_path / "run")["epoch"].max() == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
     command = [sys.executable, PATHS["mlp_gan"], "--data", DIGITS, "--out", "run"]

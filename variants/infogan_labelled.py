@@ -925,6 +925,9 @@ class Run:
             self.save_checkpoint()
         if self.step >= n_steps:
             raise Refusal(f"the run in {self.out} is complete: raise --epochs to go on with it")
+        if self.settings.resume:
+            about = json.loads((self.out / "settings.json").read_text())
+            self.write_settings(about | {"epochs": self.settings.epochs})  # for the next --resume
 
     def claim_folder(self):
         """Make the folder of a new run; raise OSError where one has begun there."""
@@ -938,9 +941,13 @@ class Run:
             raise OSError(holds_a_run(self.out)) from None
         (self.out / "losses.csv").write_text(",".join(["epoch", "batch", *LOSSES]) + "\n")
         about = {"run_format": RUN_FORMAT, "script": f"{NAME}.py"} | vars(self.settings)
+        self.write_settings(about)
+
+    def write_settings(self, about):
+        """Write settings.json, never half of it."""
         part = self.out / "part.json"
         part.write_text(json.dumps(about, default=str, indent=1))
-        os.replace(part, file)
+        os.replace(part, self.out / "settings.json")
 
     def restore_checkpoint(self):
         """Load the newest checkpoint that can be read, and cut losses.csv off there."""
