@@ -1,12 +1,26 @@
 """Which of the files that were scored is the best, and what is said of it."""
 
 import collections
+import math
 import re
 
 from sampling.program import plain
 
 # A file that was scored, its line of scores.csv, and what the page shows besides
 Result = collections.namedtuple("Result", "path row details")
+# What is said of a share below a limit, in parts of that of real images
+WORDS = {
+    "precision": [
+        (0.5, "Most of its images are far from real ones"),
+        (0.8, "Many of its images are like no real one"),
+        (math.inf, "Most of its images lie among real ones"),
+    ],
+    "recall": [
+        (0.1, "It repeats itself: little of what is real is drawn"),
+        (0.6, "It leaves out much of what is real"),
+        (math.inf, "It draws most of what is real"),
+    ],
+}
 
 
 def find_epoch(path, about):
@@ -45,24 +59,10 @@ def answer(ranked, floor):
     best = ranked[0]
     distance = f"its Fréchet distance is {best['frechet']:.3g}, that of real images"
     said = [f"Use {name_row(best)}: {distance} {floor['frechet']:.2g}."]
-    precision = best["precision"] / max(floor["precision"], 0.01)
-    recall = best["recall"] / max(floor["recall"], 0.01)
-    if precision < 0.5:
-        said.append(
-            f"Most of its images are far from real ones (precision {best['precision']:.2f})."
-        )
-    elif precision < 0.8:
-        said.append(f"Many of its images are like no real one (precision {best['precision']:.2f}).")
-    else:
-        said.append(f"Most of its images lie among real ones (precision {best['precision']:.2f}).")
-    if recall < 0.1:
-        said.append(
-            f"It repeats itself: little of what is real is drawn (recall {best['recall']:.2f})."
-        )
-    elif recall < 0.6:
-        said.append(f"It leaves out much of what is real (recall {best['recall']:.2f}).")
-    else:
-        said.append(f"It draws most of what is real (recall {best['recall']:.2f}).")
+    for name, words in WORDS.items():
+        share = best[name] / max(floor[name], 0.01)
+        text = next(text for limit, text in words if share < limit)
+        said.append(f"{text} ({name} {best[name]:.2f}).")
     if best.get("missing"):
         said.append(f"Of the classes {best['missing']} are hardly drawn.")
     if best.get("agreement", 1) < 0.9:
