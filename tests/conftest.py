@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / folder) for folder in (".", "variants", "tests")]
 sys.path.append(str(ROOT / "tools"))  # last: tensorboard.py has the name of a package
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the scripts do, whatever imports it first
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # likewise
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads wait for each other at work
 
 
