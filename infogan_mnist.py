@@ -763,8 +763,10 @@ def compile_batches(train_batch):
     @tf.function(jit_compile=xla, input_signature=[number, number])
     def train_batches(step, n):
         losses = tf.zeros((BATCHES_PER_CALL, len(LOSSES)))  # XLA needs a fixed size
-        for k in tf.range(n):
+        k = 0
+        while k < n:  # XLA would compile a `for` anew for each n
             losses = tf.tensor_scatter_nd_update(losses, [[k]], [train_batch(step + k)])
+            k += 1
         return losses
 
     return train_batches

@@ -155,7 +155,7 @@ class Worker:
         self.ask(1)  # the second call can still allocate
         self.n = max(1, round(1 / self.ask(1)))  # batches a round, about a second's worth
         if self.n > 1:
-            self.ask(self.n)  # XLA compiles a loop over another number of batches anew
+            self.ask(self.n)  # XLA compiles an older checkout's loop anew for each number
 
     def read(self):
         line = self.process.stdout.readline()

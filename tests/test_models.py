@@ -402,6 +402,18 @@ def test_step_of_a_gpu_compiles_with_xla(name, monkeypatch):
     assert "while(" in instructions and f"f32[50,{len(script.LOSSES)}]" in instructions
 
 
+def test_xla_compiles_the_loop_once_for_all_numbers_of_batches():
+    """The last call of an epoch, or one before a stop, trains fewer: no second compilation."""
+    script = importlib.import_module("cgan_mnist")
+    train_batches = script.compile_batches(lambda step: [tf.cast(step, tf.float32)] * 3)
+    instructions = [
+        train_batches.experimental_get_compiler_ir(tf.constant(0), tf.constant(n))(stage="hlo")
+        for n in (2, 3)
+    ]
+    assert instructions[0] == instructions[1]
+    np.testing.assert_array_equal(train_batches(5, 2)[:2, 0], [5, 6])
+
+
 def test_without_a_working_xla_it_is_left_out_and_that_is_said(monkeypatch, capsys):
     script, handed = prepare("cgan_mnist", "--batch-size", 4)
     function = tf.function
