@@ -11,7 +11,7 @@
     python generate.py runs/acgan_mnist/generator_model_100.h5 --labels 0-9
 
 G is told the label; D has to name it, and to tell real from generated. G is rewarded where D finds
-the class asked for: a judge does in 99.3% after 25 epochs. Two AMD EPYC cores: 4.6 min an epoch.
+the class asked for: a judge does in 99.3% after 25 epochs. Two Intel Xeon cores: 7.0 min an epoch.
 Tutorials: the AC-GAN tutorial of Machine Learning Mastery, whose functions these are, but for
 save_plot; "C-GAN with Keras". Paper: Odena et al., arXiv:1610.09585. More: docs/acgan_mnist.md.
 """

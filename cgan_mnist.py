@@ -13,8 +13,8 @@
     python generate.py runs/cgan_mnist/generator_model_050.h5 --labels 0-9
 
 Both networks are told the label: an embedding of it is multiplied with G's noise and with D's
-image. So G learns to draw each digit on request. Two cores of an AMD EPYC: 13 ms a batch, 6.1 s an
-epoch (docs/speed.md); after 40 epochs nine of ten digits are as asked for, with loose pixels.
+image. So G learns to draw each digit on request. Two cores of an Intel Xeon: 20 ms a batch, 9.4 s
+an epoch (docs/speed.md); after 40 epochs nine of ten digits are as asked for, with loose pixels.
 
 Tutorial: "C-GAN with Keras", whose class is taken apart into the functions of mnist_gan.py; below
 them stands what a run needs, the same text in all scripts. Paper: Mirza and Osindero 2014,

@@ -13,8 +13,8 @@
     python generate.py runs/cifar10_gan/generator_model_200.h5
 
 As mnist_gan.py, but D sees pixels in [-1, 1] and learns from real and from generated images in two
-updates, and G grows its image from 4x4 in three steps. Two cores of an AMD EPYC: 0.50 s a batch,
-3.2 min an epoch (docs/speed.md); after 40 epochs things, a few of which can be named.
+updates, and G grows its image from 4x4 in three steps. Two cores of an Intel Xeon: 0.70 s a batch,
+4.5 min an epoch (docs/speed.md); after 40 epochs things, a few of which can be named.
 
 Tutorial: "How to Develop a GAN to Generate CIFAR10 Small Color Photographs", Machine Learning
 Mastery. Its functions stand here in its order, under its names, and are called as it calls them;

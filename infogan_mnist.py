@@ -15,8 +15,8 @@
 G draws from noise and from a code: a category of ten, and two continuous numbers. An auxiliary
 model Q, which shares D's layers, has to recover the code from the image; so G has to put the code
 to visible use. Labels are never read: which category became which digit is for the reader to see.
-Two cores of an AMD EPYC: 0.25 s a batch, 2.0 min an epoch (docs/speed.md); after 10 epochs the ten
-categories are the digits, the codes slant and width.
+Two cores of an Intel Xeon: 0.39 s a batch, 3.1 min an epoch (docs/speed.md); after 10 epochs the
+ten categories are the digits, the codes slant and width.
 
 Tutorials: the InfoGAN tutorial of Machine Learning Mastery, whose functions stand here in its
 order, under its names, and take one more number, n_cont, of the continuous codes that it leaves

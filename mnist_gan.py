@@ -13,8 +13,8 @@
     python generate.py runs/mnist_gan/generator_model_100.h5
 
 A discriminator D learns to tell real digits from generated ones; a generator G learns, through
-the composite of the two, to draw digits that D takes for real. Two cores of an AMD EPYC: 0.62 s a
-batch, 2.4 min an epoch (docs/speed.md); after 100 epochs two of three lie among real digits.
+the composite of the two, to draw digits that D takes for real. Two cores of an Intel Xeon: 0.77 s
+a batch, 3.0 min an epoch (docs/speed.md); after 100 epochs two of three lie among real digits.
 
 Tutorial: "How to Develop a GAN for Generating MNIST Handwritten Digits", Machine Learning Mastery.
 Its functions stand here in its order, under its names, and are called as it calls them; below them

@@ -386,7 +386,7 @@ def draw(rows, path, note):
         axis.margins(x=0.1)  # room for the figures at the bars
     axes[0].axvline(1, color="black", linewidth=0.8)
     axes[0].set_xlabel("times as fast as the tutorial's loop (float32)")
-    axes[1].set_xlabel("share of the machine's matrix-multiply peak in that precision")
+    axes[1].set_xlabel("share of the matrix products' peak in that precision")
     axes[1].legend(fontsize=8)
     figure.suptitle(textwrap.fill(note, 110), fontsize=8)
     figure.savefig(path, dpi=100)

@@ -13,8 +13,8 @@
 
 D is an auto-encoder, and the energy of an image is the error of its copy. D learns to copy real
 images well, and fakes badly, up to an energy of `--margin`; G learns to draw images of low energy.
-A pulling-away term keeps the images of a batch apart. Two cores of an AMD EPYC: 15 ms a batch, 7.2
-s an epoch (docs/speed.md); after 20 epochs nearly nine of ten lie among real digits.
+A pulling-away term keeps the images of a batch apart. Two cores of an Intel Xeon: 26 ms a batch,
+12 s an epoch (docs/speed.md); after 20 epochs nearly nine of ten lie among real digits.
 
 There is no tutorial: the functions are those of mnist_gan.py; below them stands what a run needs,
 the same text in all scripts. Paper: Zhao, Mathieu and LeCun 2016, Energy-based Generative

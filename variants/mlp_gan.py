@@ -14,8 +14,8 @@
 To these networks an image is a flat row of 784 numbers. D is updated once a batch, on real and
 generated digits together; real ones have the target 0.9, which keeps D from being too sure. G
 learns five times as fast as D, and with some seeds does not get away from one blot. Two cores of an
-AMD EPYC: 27 ms a batch, 13 s an epoch (docs/speed.md); after 28 epochs four of five lie among real
-digits, after 110 six of seven.
+Intel Xeon: 39 ms a batch, 18 s an epoch (docs/speed.md); after 28 epochs four of five lie among
+real digits, after 110 six of seven.
 
 Tutorial: "Generative Adversarial Network (GAN) using Keras", in the functions of mnist_gan.py;
 below them stands what a run needs, the same text in all scripts.
