@@ -1,7 +1,6 @@
 """What the benchmarks compare with: the tutorials' loops train, and the work is counted rightly."""
 
 import signal
-import subprocess
 import sys
 import tempfile
 
@@ -131,13 +130,11 @@ def test_batches_of_an_older_checkout(tmp_path, monkeypatch, size, calls):
     assert old.called == calls
 
 
-def test_two_checkouts_are_compared(tmp_path):
+def test_two_checkouts_are_compared(tmp_path, capfd):
     """The other one here is this one, with its script where older checkouts have it."""
     (tmp_path / "mlp_gan.py").symlink_to(common.find("mlp_gan"))
-    command = [sys.executable, speed.__file__, "--against", tmp_path]
-    command += ["--scripts", "mlp_gan", "--rounds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    first, old, new = done.stdout.splitlines()
+    speed.main(["--against", str(tmp_path), "--scripts", "mlp_gan", "--rounds", "1"])
+    first, old, new = capfd.readouterr().out.splitlines()
     assert first.startswith("mlp_gan: new/old ") and float(first.split()[2]) > 0
     assert old.startswith("  old: ") and new.startswith("  new: ")
 

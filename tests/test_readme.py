@@ -25,6 +25,7 @@ from test_notebook import notebooks
 import evaluate
 import generate
 from evaluation import judge
+from sampling import find
 
 README = ROOT / "README.md"
 TRAINING = (ROOT / "docs/training.md").read_text()
@@ -131,6 +132,7 @@ def test_commands_run_as_written(tmp_path, monkeypatch, capsys, eagerly):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(stages, "D_BATCHES", {1: 2})
     monkeypatch.setattr(stages, "G_BATCHES", {1: 2})
+    monkeypatch.setattr(find, "ROUNDS", ((2, 20), (2, 1)))
     monkeypatch.setattr("signal.signal", lambda number, handler: None)  # Ctrl-C ends the tests
     monkeypatch.setattr(sys, "path", [*sys.path])  # the tools add the folder of the script
     for name in ("samples", "variants", *(path.name for path in ROOT.glob("*_*.py"))):
