@@ -77,12 +77,12 @@ def test_commands_are_found():
 
 
 class UnderstoodError(Exception):
-    """A command came so far that it would read its data."""
+    """A command came so far that it would build its networks or read its data."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsys):
-    """Every program is there, and takes its flags: it is stopped when it loads the data."""
+    """Every program is there, and takes its flags: it is stopped before it builds or loads."""
     monkeypatch.chdir(tmp_path)  # where no run stands in the way
     Path("runs").mkdir()
     Path("samples").symlink_to(ROOT / "samples")
@@ -93,12 +93,12 @@ def test_commands_of_the_pages_are_understood(page, tmp_path, monkeypatch, capsy
         link.symlink_to(path)
     import_script = stages.import_script
 
-    def understood(*given):
+    def understood(*given, **named):
         raise UnderstoodError
 
     def imported(path):
         script = import_script(path)
-        script.load_real_samples = understood
+        script.define_discriminator = script.load_real_samples = understood
         return script
 
     tools = {"stages": stages, "distribute": distribute, "exercise": exercise, "page": page_tool}
@@ -153,9 +153,9 @@ def test_the_table_of_calls_is_that_of_the_scripts():
     functions = {function for function, _, _ in rows}
     assert {"make_train_batch", *test_tutorials.N_ARGUMENTS} == functions
     assert len(listed) == len(functions) * len(PATHS)
+    scripts = {name: ast.parse(path.read_text()) for name, path in PATHS.items()}
     for (function, name), expected in listed.items():
-        script = ast.parse(PATHS[name].read_text())
-        found = next(x.args for x in script.body if getattr(x, "name", "") == function)
+        found = next(x.args for x in scripts[name].body if getattr(x, "name", "") == function)
         for k, default in enumerate(expected.defaults):
             if ast.unparse(default) == "...":
                 expected.defaults[k] = found.defaults[k]

@@ -71,6 +71,8 @@ def type_lines(tmp_path, monkeypatch):
             for data in (keras.datasets.mnist, keras.datasets.cifar10):
                 monkeypatch.setattr(data, "load_data", lambda: ((images, labels), (images, labels)))
             np.savez("faces.npz", images)
+            if name == "faces_gan":  # 100 images of 80x80 take seconds
+                monkeypatch.setattr(script.summarize_performance, "__defaults__", (10, None))
             exec(f"from {name} import *", defined)
         exec(lines, defined)
         return defined
@@ -98,8 +100,6 @@ def test_the_tutorials_last_lines_train_and_save(name, type_lines, monkeypatch, 
     defaults = tuple(p.default for p in parameters.values() if p.default is not p.empty)
     assert defaults == (script.DEFAULTS["epochs"], script.DEFAULTS["batch_size"], None)
     monkeypatch.setattr(script.train, "__defaults__", (1, N_BATCH, None))
-    if name == "faces_gan":  # 100 images of 80x80 take seconds
-        monkeypatch.setattr(script.summarize_performance, "__defaults__", (10, None))
     defined = type_lines(name, define(name))
     d_weights = learned(defined["d_model"])
     g_weights = learned(defined["g_model"])
