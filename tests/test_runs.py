@@ -186,17 +186,17 @@ def test_a_run_that_was_prolonged_goes_on_to_the_same_end(train, eagerly, tmp_pa
 def stop_a_run(folder, number):
     """Train until a signal comes; return the lines of losses.csv."""
     command = [sys.executable, PATHS["mlp_gan"], "--data", DIGITS, "--out", "run"]
-    command = [*map(str, command), *"--batch-size 16 --epochs 2 --steps-per-epoch 30".split()]
+    command = [*map(str, command), *"--batch-size 16 --epochs 2 --steps-per-epoch 60".split()]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
-        if line.startswith(">1, 20/30"):
+        if line.startswith(">1, 20/60"):
             break
     process.send_signal(number)
     rest = process.communicate(timeout=60)[0]
     assert process.returncode == 130 and "Traceback" not in rest
     assert rest.strip().splitlines()[-1].endswith("Go on with: --resume --out run")
     rows = (folder / "run/losses.csv").read_text().splitlines()
-    assert 20 < len(rows) < 61
+    assert 20 < len(rows) < 121
     return rows
 
 
@@ -210,7 +210,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/losses.csv").read_text().splitlines()[: len(rows)] == rows
     losses = losses_of(tmp_path / "run")
-    batches = [(epoch, batch) for epoch in (1, 2) for batch in range(1, 31)]
+    batches = [(epoch, batch) for epoch in (1, 2) for batch in range(1, 61)]
     assert list(zip(losses["epoch"], losses["batch"], strict=True)) == batches
     assert (tmp_path / "run/generator_model_002.h5").exists()
 
