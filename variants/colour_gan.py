@@ -724,7 +724,8 @@ def compiled(optimizer):
 
     def apply_compiled(gradients, weights):
         def apply(*gradients):
-            type(optimizer).apply(optimizer, gradients, weights)  # a second training begins afresh
+            # that of the class: in a second training optimizer.apply is compiled already
+            type(optimizer).apply(optimizer, gradients, weights)
 
         tf.function(apply, jit_compile=True, autograph=False)(*gradients)
 

@@ -308,10 +308,10 @@ def train(g_model, d_model, gan_model, dataset, latent_dim, n_epochs=3, n_batch=
     load_test_samples(dataset, 1000, run.settings.data)  # those that do not fit are refused now
     run.begin([images, labels], d_model, gan_model, n_epochs * bat_per_epo)
     dataset = [tf.constant(images), tf.constant(labels), names]  # kept on the device
-    settings = run.settings
-    without = settings.without_cf, settings.without_cr
-    models = g_model, d_model, gan_model
-    train_batch = make_train_batch(*models, dataset, latent_dim, n_batch, settings.seed, *without)
+    without = run.settings.without_cf, run.settings.without_cr
+    train_batch = make_train_batch(
+        g_model, d_model, gan_model, dataset, latent_dim, n_batch, run.settings.seed, *without
+    )
     train_batches = compile_batches(train_batch)
 
     def draw(seed):
@@ -804,7 +804,8 @@ def compiled(optimizer):
 
     def apply_compiled(gradients, weights):
         def apply(*gradients):
-            type(optimizer).apply(optimizer, gradients, weights)  # a second training begins afresh
+            # that of the class: in a second training optimizer.apply is compiled already
+            type(optimizer).apply(optimizer, gradients, weights)
 
         tf.function(apply, jit_compile=True, autograph=False)(*gradients)
 
